@@ -1,0 +1,174 @@
+"""Exact rewrites for deployment: the same function with fewer operators.
+
+Batch norm is folded into its convolution, the 0..1 scaling into the stem, coordinate planes into a
+constant map (CoordConv) or a bias (depthwise head), and the softmax over two classes becomes the
+sigmoid of their difference. Tests hold each rewrite equal to the reference.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from atpn_deploy.blocks import ConvNormAct, CoordConv, CoordDepthwiseHead
+from atpn_deploy.contract import SIGNATURES
+from atpn_deploy.model import ATPN
+
+
+def fold_batch_norm(block: ConvNormAct) -> nn.Conv2d:
+    """The convolution with bias that equals `block.conv` followed by `block.norm` in eval mode."""
+    conv, norm = block.conv, block.norm
+    if norm.running_mean is None or norm.running_var is None:
+        raise TypeError("a batch norm without running statistics cannot be folded")
+    # In double precision: the fold then adds no error of its own to the float32 weights.
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    folded = copy.deepcopy(conv)
+    folded.weight = nn.Parameter((conv.weight.double() * scale[:, None, None, None]).float())
+    folded.bias = nn.Parameter((norm.bias.double() - norm.running_mean.double() * scale).float())
+    return folded
+
+
+class FoldedConv(nn.Sequential):
+    """A convolution with bias and, where the block had one, its activation."""
+
+    def __init__(self, block: ConvNormAct) -> None:
+        super().__init__()
+        self.conv = fold_batch_norm(block)
+        if hasattr(block, "act"):
+            self.act = copy.deepcopy(block.act)
+
+
+class FoldedCoordConv(nn.Module):
+    """CoordConv without a concat: what the planes contribute is a constant map, added after."""
+
+    offset: Tensor
+
+    def __init__(self, block: CoordConv) -> None:
+        super().__init__()
+        conv = fold_batch_norm(block.project)
+        channels = conv.in_channels - block.planes.shape[1]
+        offset = functional.conv2d(
+            block.planes.double(),
+            conv.weight[:, channels:].double(),
+            stride=conv.stride,
+            padding=conv.padding,
+        )
+        self.register_buffer("offset", offset.float())  # (1, outputs, side, side)
+        self.conv = _first_channels(conv, channels)
+        self.act = copy.deepcopy(block.project.act)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, side, side) to (B, outputs, side / stride, side / stride)."""
+        y: Tensor = self.act(self.conv(x) + self.offset)
+        return y
+
+
+class FoldedHead(nn.Module):
+    """The depthwise head without a concat: the coordinate channels are constants of the bias."""
+
+    def __init__(self, block: CoordDepthwiseHead) -> None:
+        super().__init__()
+        depthwise = fold_batch_norm(block.depthwise)
+        if depthwise.bias is None:
+            raise TypeError("a folded convolution has a bias")
+        linear = copy.deepcopy(block.linear)
+        if block.coords:
+            channels = depthwise.out_channels - block.planes.shape[1]
+            constant = (depthwise.weight[channels:, 0].double() * block.planes[0].double()).sum(
+                (1, 2)
+            ) + depthwise.bias[channels:].double()  # (2,)
+            contributed = linear.weight[:, channels:].double() @ constant
+            linear.bias = nn.Parameter((linear.bias.double() + contributed).float())
+            linear.weight = nn.Parameter(linear.weight[:, :channels].clone())
+            linear.in_features = channels
+            depthwise = _first_groups(depthwise, channels)
+        self.depthwise = depthwise
+        self.linear = linear
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inputs, side, side) to (B, outputs)."""
+        vector = self.depthwise(x)  # (B, inputs, 1, 1)
+        y: Tensor = self.linear(vector.reshape(vector.shape[0], vector.shape[1]))
+        return y
+
+
+def _first_channels(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
+    """The part of a dense convolution that reads the first `channels` inputs."""
+    part = copy.deepcopy(conv)
+    part.weight = nn.Parameter(conv.weight[:, :channels].clone())
+    part.in_channels = channels
+    return part
+
+
+def _first_groups(conv: nn.Conv2d, channels: int) -> nn.Conv2d:
+    """The first `channels` channels of a depthwise convolution."""
+    part = copy.deepcopy(conv)
+    part.weight = nn.Parameter(conv.weight[:channels].clone())
+    part.bias = None if conv.bias is None else nn.Parameter(conv.bias[:channels].clone())
+    part.in_channels = part.out_channels = part.groups = channels
+    return part
+
+
+def _fold(module: nn.Module) -> nn.Module:
+    """The folded twin of one module; children keep their names."""
+    if isinstance(module, ConvNormAct):
+        return FoldedConv(module)
+    if isinstance(module, CoordConv) and module.coords:
+        return FoldedCoordConv(module)
+    if isinstance(module, CoordDepthwiseHead):
+        return FoldedHead(module)
+    for name, child in module.named_children():
+        setattr(module, name, _fold(child))
+    return module
+
+
+class FoldedATPN(nn.Module):
+    """ATPN rewritten for deployment; outputs as the contract names them, for one signature.
+
+    Module names are those of the reference (`low.stem.conv`, `alignment.head.linear`, ...), so
+    that a layer of an exported file can be traced back.
+    """
+
+    def __init__(self, model: ATPN, signature: str = "full") -> None:
+        super().__init__()
+        source = copy.deepcopy(model).eval().requires_grad_(False)
+        self.config = source.config
+        self.signature = signature
+        self.low = _fold(source.low)
+        self.high = _fold(source.high)
+        self.alignment = _fold(source.alignment)
+        self.heatmap = source.heatmap
+        self.tracking = _fold(source.tracking)
+        self.pose = _fold(source.pose)
+        stems = [self.low] + [
+            branch.own_low for branch in (self.tracking, self.pose) if branch.own_low is not None
+        ]
+        for low in stems:
+            conv = low.get_submodule("stem.conv")
+            conv.weight = nn.Parameter((conv.weight.double() / 255).float())
+        self._difference_of_classes()
+        self.eval().requires_grad_(False)
+
+    def _difference_of_classes(self) -> None:
+        """Replace the two tracking logits by their difference: softmax(a, b)[1] = sigmoid(b - a)."""
+        linear = self.tracking.get_submodule("head.linear")
+        difference = nn.Linear(int(linear.weight.shape[1]), 1)
+        difference.weight = nn.Parameter(linear.weight[1:] - linear.weight[:1])
+        difference.bias = nn.Parameter(linear.bias[1:] - linear.bias[:1])
+        self.tracking.get_submodule("head").linear = difference
+
+    def forward(self, image: Tensor) -> dict[str, Tensor]:
+        """(1, 112, 112, 3) RGB in 0..255 to the outputs of the signature, by contract name."""
+        planar = image.permute(0, 3, 1, 2)
+        low = self.low(planar)
+        landmarks = self.alignment(low, *self.high(low))
+        outputs = {"landmarks": landmarks}
+        if len(SIGNATURES[self.signature]) > 1:
+            heat = None if self.heatmap is None else self.heatmap(landmarks)
+            outputs["pose"] = torch.tanh(self.pose(planar, low, heat)) * math.pi
+            outputs["confidence"] = torch.sigmoid(self.tracking(planar, low, heat))
+        return outputs
