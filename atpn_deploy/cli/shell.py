@@ -1,0 +1,29 @@
+"""What every command shares: errors as one line on stderr, exit status, Ctrl-C."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import typer
+
+from atpn_deploy.errors import AtpnError
+
+#: What a shell reports for a process that SIGINT ended.
+INTERRUPTED = 130
+
+
+def main_of(app: typer.Typer) -> Callable[[], None]:
+    """The console script of `app`: an AtpnError becomes one line and its exit status."""
+
+    def main() -> None:
+        try:
+            app()
+        except AtpnError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_status)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            sys.exit(INTERRUPTED)
+
+    return main

@@ -1,0 +1,1 @@
+"""Faces to learn from and to be measured on, read from the folders they come in."""

@@ -1,0 +1,1 @@
+"""The paper's three training stages (section 3.4)."""
