@@ -91,7 +91,7 @@ def stage(inputs: int, rows: tuple[Row, ...]) -> nn.Sequential:
 
 
 class Multiview(nn.Module):
-    """Figure 3: three 3x3 convolutions in a row, C/2, C/4 and C/4 wide, concatenated, plus input."""
+    """Figure 3: three 3x3 convolutions in a row, C/2, C/4, C/4 wide, concatenated, plus input."""
 
     def __init__(self, channels: int, act: Activation) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Multiview(nn.Module):
 
 
 def coordinate_planes(height: int, width: int) -> Tensor:
-    """(1, 2, H, W): x then y of every pixel centre's grid position, -1 left/top to 1 right/bottom."""
+    """(1, 2, H, W): x, then y of every cell of the grid, -1 left and top to 1 right and bottom."""
     y, x = torch.meshgrid(
         torch.linspace(-1, 1, height), torch.linspace(-1, 1, width), indexing="ij"
     )

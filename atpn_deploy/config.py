@@ -27,7 +27,8 @@ class ATPNConfig:
     """Everything that decides the shape of the network; two equal configs have equal tensors.
 
     The rows of the stages are written for the paper's network; `hard_swish` and `squeeze_excite`
-    replace those two choices everywhere at once, which is all that separates `atpn-lite` from `atpn`.
+    replace those two choices everywhere at once, which is all that separates `atpn-lite` from
+    `atpn`.
     """
 
     name: str = "atpn"

@@ -133,6 +133,7 @@ class FoldedATPN(nn.Module):
     that a layer of an exported file can be traced back.
     """
 
+    @torch.no_grad()
     def __init__(self, model: ATPN, signature: str = "full") -> None:
         super().__init__()
         source = copy.deepcopy(model).eval().requires_grad_(False)
@@ -144,21 +145,20 @@ class FoldedATPN(nn.Module):
         self.heatmap = source.heatmap
         self.tracking = _fold(source.tracking)
         self.pose = _fold(source.pose)
-        stems = [self.low] + [
-            branch.own_low for branch in (self.tracking, self.pose) if branch.own_low is not None
-        ]
-        for low in stems:
-            conv = low.get_submodule("stem.conv")
-            conv.weight = nn.Parameter((conv.weight.double() / 255).float())
+        shared = self.config.feature_sharing
+        for low in ("low",) if shared else ("low", "tracking.own_low", "pose.own_low"):
+            conv = self.get_submodule(f"{low}.stem.conv")
+            conv.weight = nn.Parameter((conv.get_parameter("weight").double() / 255).float())
         self._difference_of_classes()
         self.eval().requires_grad_(False)
 
     def _difference_of_classes(self) -> None:
-        """Replace the two tracking logits by their difference: softmax(a, b)[1] = sigmoid(b - a)."""
+        """Replace the tracking logits by their difference: softmax(a, b)[1] = sigmoid(b - a)."""
         linear = self.tracking.get_submodule("head.linear")
-        difference = nn.Linear(int(linear.weight.shape[1]), 1)
-        difference.weight = nn.Parameter(linear.weight[1:] - linear.weight[:1])
-        difference.bias = nn.Parameter(linear.bias[1:] - linear.bias[:1])
+        weight, bias = linear.get_parameter("weight"), linear.get_parameter("bias")  # (2, n), (2,)
+        difference = nn.Linear(weight.shape[1], 1)
+        difference.weight = nn.Parameter(weight[1:] - weight[:1])
+        difference.bias = nn.Parameter(bias[1:] - bias[:1])
         self.tracking.get_submodule("head").linear = difference
 
     def forward(self, image: Tensor) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Golden tensors: crops and what the reference makes of them, read only if their bytes are intact."""
+"""Golden tensors: crops and what the reference makes of them, refused if a byte has changed."""
 
 from __future__ import annotations
 

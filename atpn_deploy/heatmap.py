@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-
 #: The low-level features have this many cells a side.
 HEATMAP_SIDE = 28
 
@@ -34,5 +33,3 @@ class LandmarkHeatmap(nn.Module):
         squared = (dy2[:, :, None] + dx2[:, None]).amin(-1)  # (B, 28 rows, 28 columns)
         heat = (1 + HEATMAP_SIDE * squared.sqrt()).rsqrt().clamp_min(self.floor)
         return heat[:, None]
-
-

@@ -90,7 +90,7 @@ def _card(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        card: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        card: Any = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise WeightsError(f"{path} is no model card: it is not JSON ({error})") from error
     if not isinstance(card, dict) or "sha256" not in card:
@@ -179,7 +179,7 @@ def save_state(model: ATPN, path: Path) -> None:
 def predictor(
     model: ATPN, batch: int = 64
 ) -> Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
-    """The model as a function of (N, 112, 112, 3) uint8 crops to the contract's outputs, batched."""
+    """The model as a function of (N, 112, 112, 3) uint8 crops to the contract's outputs."""
     import torch
 
     model.eval()

@@ -45,7 +45,7 @@ def publish(
     from atpn_deploy.model import ATPN
     from atpn_deploy.training.evaluation import evaluate
     from atpn_deploy.weights import open_checkpoint, predictor, save_state
-    from atpn_exporters.pipeline import make_calibration
+    from atpn_exporters.observation import make_calibration
     from atpn_exporters.registry import TARGETS
 
     folder = Path(__file__).parent.parent / "checkpoints"
@@ -81,6 +81,7 @@ def _model_card(card: Mapping[str, Any]) -> str:
     """The card for people, in Markdown."""
     metrics = card["measured_on_development_faces"]
     trained_on = "\n".join(f"- {line}" for line in card["trained_on"])
+    angles = " / ".join(f"{metrics[f'{axis}_deg']:.2f}" for axis in ("yaw", "pitch", "roll"))
     return f"""# {card["name"]}
 
 98 face landmarks, head pose and face confidence from a 112x112 crop (`atpn_deploy/contract.py`).
@@ -101,7 +102,7 @@ None of these images is in the project. Measured in float32 on faces that were n
 | landmarks, failures above 10 % | the same | {metrics["fr_percent"]:.2f} % |
 | landmarks, AUC at 10 % | the same | {metrics["auc"]:.3f} |
 | pose, mean absolute error | AFLW2000-3D crops | {metrics["mae_deg"]:.2f} degrees |
-| pose, yaw / pitch / roll | the same | {metrics["yaw_deg"]:.2f} / {metrics["pitch_deg"]:.2f} / {metrics["roll_deg"]:.2f} degrees |
+| pose, yaw / pitch / roll | the same | {angles} degrees |
 | confidence, average precision | those faces against 1,000 backgrounds | {metrics["ap"]:.4f} |
 
 Known limits: trained for a short time on pseudo-labels; profiles beyond 60 degrees and faces below

@@ -10,6 +10,7 @@ import typer
 
 from atpn_deploy.cli.shell import main_of
 from atpn_deploy.config import CONFIGS, config_named
+from atpn_deploy.errors import ConfigError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -22,6 +23,9 @@ def train(
     samples: Annotated[
         tuple[int, int, int], typer.Option(help="training crops of stages 1, 2 and 3")
     ] = (240_000, 60_000, 60_000),
+    start_from: Annotated[
+        Path | None, typer.Option(help="checkpoint to go on from, instead of random weights")
+    ] = None,
     seed: Annotated[int, typer.Option(help="decides the initial weights and every crop")] = 1,
     threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
 ) -> None:
@@ -34,12 +38,18 @@ def train(
     from atpn_deploy.training.evaluation import evaluate
     from atpn_deploy.training.progress import training_progress
     from atpn_deploy.training.stages import Stage, train_stage
-    from atpn_deploy.weights import predictor, save_state
+    from atpn_deploy.weights import open_checkpoint, predictor, save_state
 
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
     output.mkdir(parents=True, exist_ok=True)
-    network = ATPN(config_named(model)).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = ATPN(config_named(model))
+    if start_from is not None:
+        earlier = open_checkpoint(start_from)
+        if earlier.config != network.config:
+            raise ConfigError(f"{start_from} holds {earlier.name}, not {model}; give --model")
+        network = earlier.load()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     stages = (
         Stage(1, samples[0]),
         Stage(2, samples[1], learning_rate=1e-3, negative_share=0.6),

@@ -24,12 +24,12 @@ class Augmentation:
 
     shift: float = 0.07  # of the face's longer side, uniform
     scale: tuple[float, float] = (0.85, 1.2)
-    rotation_deg: float = 18.0  # standard deviation, cut at twice that
-    blur: float = 0.25  # probability
-    occlusion: float = 0.2
-    grey: float = 0.08
-    mixup: float = 0.15  # probability of blending a background in
-    noise: float = 0.2
+    rotation_deg: float = 12.0  # standard deviation, cut at twice that
+    blur: float = 0.15  # probability
+    occlusion: float = 0.1
+    grey: float = 0.05
+    mixup: float = 0.08  # probability of blending a background in
+    noise: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Sampler:
         pose[2] += angle  # a clockwise turn on screen adds to the roll
         if rng.random() < 0.5:
             crop, moved = crop[:, ::-1], moved[self._mirror] * (-1, 1) + (1, 0)
-            weights, pose = weights[self._mirror], pose * np.float32((-1, 1, -1))
+            weights, pose = weights[self._mirror], pose * np.array((-1, 1, -1), np.float32)
         if rng.random() < self.augmentation.mixup:
             crop = self._mixed(crop, rng)
         return self._degrade(crop, rng), moved.astype(np.float32), weights, pose
@@ -112,9 +112,9 @@ class Sampler:
         """Blend a background in (the paper's mix-up with background images)."""
         background = self.negatives[int(rng.integers(len(self.negatives)))]
         share = float(rng.uniform(0.05, 0.3))
-        return cv2.addWeighted(
-            np.ascontiguousarray(crop), 1 - share, background, share, 0
-        ).astype(np.uint8)
+        return cv2.addWeighted(np.ascontiguousarray(crop), 1 - share, background, share, 0).astype(
+            np.uint8
+        )
 
     def _negative(self, rng: Rng) -> tuple[NDArray[np.generic], ...]:
         """One crop without a face: a background, a misplaced face crop, or no photograph at all."""
@@ -143,7 +143,7 @@ class Sampler:
         return (crop[:, ::-1] if rng.random() < 0.5 else crop).astype(np.uint8)
 
     def _misplaced(self, rng: Rng) -> Image:
-        """A face whose box overlaps the crop's by less than 0.3: too far aside, too small or big."""
+        """A face whose box overlaps the crop's by less than 0.3: too far aside or far too close."""
         index = int(rng.integers(len(self.faces)))
         image, points = self.faces.images[index], self.faces.points[index]
         low, high = points.min(0), points.max(0)

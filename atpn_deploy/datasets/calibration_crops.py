@@ -10,6 +10,7 @@ import numpy as np
 from atpn_deploy.crop import Box, box_around, cut
 from atpn_deploy.datasets import packs
 from atpn_deploy.datasets.faces import Image
+from atpn_deploy.errors import DatasetError
 
 
 def write_calibration_crops(
@@ -36,4 +37,4 @@ def write_calibration_crops(
 
 def _write(path: Path, crop: Image) -> None:
     if not cv2.imwrite(str(path), crop[..., ::-1]):
-        raise packs.DatasetError(f"cannot write {path}")
+        raise DatasetError(f"cannot write {path}")

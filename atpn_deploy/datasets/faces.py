@@ -1,4 +1,4 @@
-"""A set of faces: images, their points, what is known of each, and nothing of where it came from."""
+"""A set of faces: images, points and what is known of each, not where they came from."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ class FaceSet:
     def where(self, mask: NDArray[np.bool_]) -> FaceSet:
         """The faces that `mask` (N,) keeps."""
         kept = np.flatnonzero(mask)
-        return FaceSet(
-            [self.images[i] for i in kept], self.points[kept], self.weights[kept], self.pose[kept]
-        )
+        images = [self.images[int(i)] for i in kept]
+        return FaceSet(images, self.points[kept], self.weights[kept], self.pose[kept])
 
 
 def concatenate(sets: Iterable[FaceSet]) -> FaceSet:

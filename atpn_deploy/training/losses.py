@@ -13,12 +13,14 @@ def alignment_loss(predicted: Tensor, annotated: Tensor, weights: Tensor) -> Ten
     """Equation 3: point distance over inter-ocular distance, averaged over the points that count.
 
     Points (B, N, 2) in one unit, weights (B, N), 0 where a point is not known. The inter-ocular
-    distance is not let below a tenth of the crop: on a profile it vanishes and would drown the rest.
+    distance is not let below a tenth of the crop: on a profile it vanishes and would drown the
+    rest.
     """
     left, right = EYE_CORNERS
     ocular = (annotated[:, left] - annotated[:, right]).norm(dim=-1).clamp_min(0.1)  # (B,)
     distance = ((predicted - annotated).square().sum(-1) + 1e-8).sqrt()  # (B, N)
-    return (distance / ocular[:, None] * weights).sum() / weights.sum().clamp_min(1)
+    loss: Tensor = (distance / ocular[:, None] * weights).sum() / weights.sum().clamp_min(1)
+    return loss
 
 
 def tracking_loss(logits: Tensor, is_face: Tensor) -> Tensor:

@@ -1,0 +1,189 @@
+"""Faces drawn into a photograph: points by part, pose axes, square and confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atpn_deploy.errors import MissingToolError
+from atpn_deploy.pose import axes
+
+if TYPE_CHECKING:
+    from PIL.ImageDraw import ImageDraw
+
+    from atpn_deploy.faces import Face
+
+Colour = tuple[int, int, int]
+
+#: The parts of the 98-point markup: first point, last point, whether it closes, colour.
+PARTS: tuple[tuple[int, int, bool, Colour], ...] = (
+    (0, 32, False, (255, 214, 74)),  # contour, ear to ear
+    (33, 41, True, (255, 140, 66)),  # the person's right brow
+    (42, 50, True, (255, 140, 66)),
+    (51, 54, False, (120, 220, 255)),  # bridge of the nose
+    (55, 59, False, (120, 220, 255)),  # nostrils
+    (60, 67, True, (130, 255, 150)),  # the person's right eye
+    (68, 75, True, (130, 255, 150)),
+    (76, 87, True, (255, 120, 190)),  # outer lips
+    (88, 95, True, (255, 120, 190)),  # inner lips
+    (96, 96, False, (255, 255, 255)),  # pupils
+    (97, 97, False, (255, 255, 255)),
+)
+#: Figure 1: front red, up blue, left (the person's) green.
+AXIS_COLOURS: tuple[Colour, ...] = ((240, 40, 40), (60, 110, 255), (40, 205, 70))
+BOX_COLOUR: Colour = (255, 255, 255)
+SHADE: Colour = (20, 20, 24)
+
+#: OpenCV draws at sub-pixel positions given as integers with this many fractional bits.
+SHIFT = 4
+
+
+def annotate(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """A copy of an (H, W, 3) RGB image with every face drawn in; smaller faces lie on top."""
+    canvas = np.ascontiguousarray(image).copy()
+    ordered = sorted(faces, key=lambda face: -face.box.side)
+    for face in ordered:
+        _draw_box(canvas, face)
+        _draw_points(canvas, face)
+        _draw_axes(canvas, face)
+    return _with_labels(canvas, ordered)
+
+
+def stroke_of(side: float) -> float:
+    """Width of a thin line, in pixels, on a face whose square has this side."""
+    return max(1.0, side / 220)
+
+
+def draw_axes(
+    canvas: NDArray[np.uint8],
+    pose: NDArray[np.floating],
+    origin: NDArray[np.floating],
+    length: float,
+) -> None:
+    """Draw the axes of a pose into `canvas`, from `origin` in pixels, `length` pixels long."""
+    stroke = max(1.0, length / 30)
+    directions = axes(pose)
+    # What points away from the viewer is drawn first, so that the nearer axes lie over it.
+    for i in sorted(range(3), key=lambda i: -directions[i, 2]):
+        _arrow(canvas, origin, origin + length * directions[i, :2], stroke, AXIS_COLOURS[i])
+
+
+def _draw_axes(canvas: NDArray[np.uint8], face: Face) -> None:
+    # From the bridge of the nose: it lies in front of the head's own centre.
+    draw_axes(canvas, face.pose, face.landmarks[51:55].mean(0), 0.32 * face.box.side)
+
+
+def _arrow(
+    canvas: NDArray[np.uint8],
+    start: NDArray[np.floating],
+    tip: NDArray[np.floating],
+    stroke: float,
+    colour: Colour,
+) -> None:
+    """A line with a filled head and a dark rim; a mere dot where it points at the viewer."""
+    import cv2
+
+    along = tip - start
+    length = float(np.hypot(*along))
+    if length < 2 * stroke:
+        for radius, fill in ((1.3 * stroke + 1, SHADE), (1.3 * stroke, colour)):
+            cv2.circle(canvas, _fixed(tip), _scaled(radius), fill, -1, cv2.LINE_AA, SHIFT)
+        return
+    along = along / length
+    across = np.array((-along[1], along[0]))
+    head = min(4.5 * stroke, 0.6 * length)
+    neck = tip - head * along
+    corners = np.array(
+        [_fixed(p) for p in (tip, neck + head / 2 * across, neck - head / 2 * across)]
+    )
+    width, rim = max(1, round(stroke)), max(1, round(stroke / 4))
+    ends = _fixed(start), _fixed(neck)
+    cv2.line(canvas, *ends, SHADE, width + 2 * rim, cv2.LINE_AA, SHIFT)
+    cv2.polylines(canvas, [corners], True, SHADE, 2 * rim, cv2.LINE_AA, SHIFT)
+    cv2.line(canvas, *ends, colour, width, cv2.LINE_AA, SHIFT)
+    cv2.fillConvexPoly(canvas, corners, colour, cv2.LINE_AA, SHIFT)
+
+
+def _draw_points(canvas: NDArray[np.uint8], face: Face) -> None:
+    """Lines first, thin; then the points, each with a dark rim that keeps it visible on skin."""
+    import cv2
+
+    side = face.box.side
+    width, radius = max(1, round(stroke_of(side) * 0.6)), max(0.9, side / 190)
+    for first, last, closed, colour in PARTS:
+        line = np.array([_fixed(point) for point in face.landmarks[first : last + 1]])
+        if side >= 90:  # on a smaller face lines would bury the points
+            cv2.polylines(canvas, [line], closed, colour, width, cv2.LINE_AA, SHIFT)
+    for first, last, _, colour in PARTS:
+        for point in face.landmarks[first : last + 1]:
+            if side >= 90:
+                rim = _scaled(radius * 1.3 + 0.3)
+                cv2.circle(canvas, _fixed(point), rim, SHADE, -1, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, _fixed(point), _scaled(radius), colour, -1, cv2.LINE_AA, SHIFT)
+
+
+def _draw_box(canvas: NDArray[np.uint8], face: Face) -> None:
+    """The four corners of the square: a whole frame would cross neighbouring faces."""
+    import cv2
+
+    box, stroke = face.box, stroke_of(face.box.side)
+    arm = 0.12 * box.side
+    for widen, colour in ((2, SHADE), (0, BOX_COLOUR)):
+        for x, inward in ((box.left, arm), (box.left + box.side, -arm)):
+            for y, downward in ((box.top, arm), (box.top + box.side, -arm)):
+                corner = np.array([(x + inward, y), (x, y), (x, y + downward)])
+                line = np.array([_fixed(point) for point in corner])
+                width = max(1, round(stroke)) + widen
+                cv2.polylines(canvas, [line], False, colour, width, cv2.LINE_AA, SHIFT)
+
+
+def _fixed(point: NDArray[np.floating]) -> tuple[int, int]:
+    """Edge-based pixels to OpenCV's centre-based fixed point, kept within its 16-bit range."""
+    x, y = np.clip(np.asarray(point, np.float64) - 0.5, -32000, 32000)
+    return round(float(x) * (1 << SHIFT)), round(float(y) * (1 << SHIFT))
+
+
+def _scaled(length: float) -> int:
+    return max(1, round(length * (1 << SHIFT)))
+
+
+def label_of(face: Face) -> str:
+    """What is written at a face: confidence, then yaw, pitch and roll in degrees."""
+    yaw, pitch, roll = np.degrees(face.pose)
+    return f"{face.confidence:.0%}   yaw {yaw:+.0f}°  pitch {pitch:+.0f}°  roll {roll:+.0f}°"
+
+
+def _with_labels(canvas: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
+    """White text on a dark, translucent plate above (or inside the top of) each square."""
+    try:
+        from PIL import Image, ImageDraw
+    except ImportError as error:
+        raise MissingToolError(
+            "drawing needs Pillow: pip install -c constraints.txt 'atpn-deploy[track]'"
+        ) from error
+
+    picture = Image.fromarray(canvas)
+    pen = ImageDraw.Draw(picture, "RGBA")
+    for face in faces:
+        _label(pen, picture.size, face)
+    return np.array(picture)
+
+
+def _label(pen: ImageDraw, size: tuple[int, int], face: Face) -> None:
+    from PIL import ImageFont
+
+    width, height = size
+    text = label_of(face)
+    if face.box.side < 150:  # the angles would cover a small face's neighbours
+        text = text.split("   ")[0]
+    font = ImageFont.load_default(max(11.0, face.box.side / 19))
+    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
+    pad = max(2.0, (bottom - top) * 0.35)
+    plate = (right - left + 2 * pad, bottom - top + 2 * pad)
+    x = min(max(0.0, face.box.left), max(0.0, width - plate[0]))
+    y = min(max(0.0, face.box.top - plate[1] - pad / 2), max(0.0, height - plate[1]))
+    pen.rounded_rectangle((x, y, x + plate[0], y + plate[1]), radius=pad, fill=(*SHADE, 190))
+    pen.text((x + pad - left, y + pad - top), text, font=font, fill=(255, 255, 255, 255))

@@ -1,0 +1,1 @@
+"""How big and how fast the deployable files are."""

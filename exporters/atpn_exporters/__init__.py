@@ -1,0 +1,1 @@
+"""How ATPN becomes a file, and how that file is run."""

@@ -1,0 +1,65 @@
+"""What a file says of itself: nothing that differs between two exports of one thing."""
+
+from __future__ import annotations
+
+from importlib import metadata as distributions
+from typing import Any
+
+from atpn_deploy import __version__
+from atpn_deploy.contract import describe
+from atpn_deploy.weights import Checkpoint
+from atpn_exporters.calibration import Manifest, manifest_facts
+from atpn_exporters.target import Target
+
+#: Distributions whose versions a file carries: they decide its bytes.
+TOOLS = (
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "onnxsim",
+    "litert-torch",
+    "ai-edge-litert",
+    "ai-edge-quantizer",
+)
+
+
+def file_facts(
+    checkpoint: Checkpoint, target: Target, signature: str, calibration: Manifest | None
+) -> dict[str, Any]:
+    """Contract, checkpoint, scheme, limits, tools and calibration manifest, as plain values."""
+    facts: dict[str, Any] = {
+        "atpn_deploy": __version__,
+        "contract": describe(),
+        "model": checkpoint.name,
+        "checkpoint_sha256": checkpoint.sha256,
+        "licence": checkpoint.card.get("licence", "that of the checkpoint"),
+        "target": target.name,
+        "signature": signature,
+        "summary": target.summary,
+        "limits": [
+            {
+                "output": limit.output,
+                "statistic": limit.statistic,
+                "value": limit.value,
+                "unit": limit.unit,
+                "scope": limit.scope,
+            }
+            for limit in target.limits
+        ],
+        "tools": tool_versions(),
+    }
+    if target.calibrated and calibration is not None:
+        facts["calibration"] = manifest_facts(calibration)
+    return facts
+
+
+def tool_versions() -> dict[str, str]:
+    """Versions of the installed tools that decide the bytes of a file."""
+    found = {}
+    for name in TOOLS:
+        try:
+            found[name] = distributions.version(name)
+        except distributions.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,125 @@
+"""Which operators of ATPN each TFLite scheme quantises, and why the others stay float."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from atpn_exporters.tflite_graph import Graph, Operator
+
+#: Bits of the activations of the schemes that need ranges.
+STATIC_BITS = {"int8": 8, "full-int8": 8, "int16x8": 16}
+QUANTIZATIONS = ("fp32", "fp16", "dynamic-int8", *STATIC_BITS)
+
+#: Layers with fewer weights than this stay float in dynamic-int8: quantising their input at run
+#: time costs more than their multiplications save.
+DYNAMIC_MINIMUM_WEIGHTS = 1024
+
+
+def make_recipe(quantization: str, found: Sequence[Graph]) -> list[dict[str, Any]]:
+    """The quantizer's rules for one scheme; where two rules match an operator the later counts."""
+    from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
+    from ai_edge_quantizer.recipe_manager import RecipeManager
+
+    if quantization == "fp16":
+        return [_weight_rule("*", "float_casting", 16, "TENSORWISE", "FLOAT")]
+    if quantization == "dynamic-int8":
+        return _dynamic_rules()
+    rules = RecipeManager()
+    bits = STATIC_BITS[quantization]
+    rules.add_static_config(".*", TFLOperationName.ALL_SUPPORTED, bits, 8)
+    if bits == 16:
+        # tflite-runtime takes the first channel's scale for all of them, without a word.
+        rules.add_static_config(
+            ".*", TFLOperationName.FULLY_CONNECTED, 16, 8, QuantGranularity.TENSORWISE
+        )
+    if quantization == "int8":
+        rules.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key=LEAVE)
+        for graph in found:
+            for op in left_in_float(graph):
+                _leave_in_float(rules, graph, op)
+    return list(rules.get_quantization_recipe())
+
+
+#: The quantizer's name for not touching an operator.
+LEAVE = "no_quantize"
+
+
+def _dynamic_rules() -> list[dict[str, Any]]:
+    """Weights int8; dense layers quantise their input at run time, the others work in float.
+
+    XNNPACK has no depthwise kernel that does, and tflite-runtime no transposed convolution; it
+    also needs one scale for a whole linear layer.
+    """
+    uniform = "min_max_uniform_quantize"
+    rules = [
+        _weight_rule("CONV_2D", uniform, 8, "CHANNELWISE", "INTEGER"),
+        _weight_rule("FULLY_CONNECTED", uniform, 8, "TENSORWISE", "INTEGER"),
+        _weight_rule("DEPTHWISE_CONV_2D", uniform, 8, "CHANNELWISE", "FLOAT"),
+        _weight_rule("CONV_2D_TRANSPOSE", uniform, 8, "CHANNELWISE", "FLOAT"),
+    ]
+    for rule in rules:
+        rule["op_config"]["min_weight_elements"] = DYNAMIC_MINIMUM_WEIGHTS
+    return rules
+
+
+def _weight_rule(
+    operation: str, algorithm: str, bits: int, granularity: str, precision: str
+) -> dict[str, Any]:
+    """A rule on weights alone; precision FLOAT restores them before the arithmetic."""
+    return {
+        "regex": ".*",
+        "operation": operation,
+        "algorithm_key": algorithm,
+        "op_config": {
+            "weight_tensor_config": {
+                "num_bits": bits,
+                "symmetric": True,
+                "granularity": granularity,
+                "dtype": "FLOAT" if bits == 16 else "INT",
+            },
+            "compute_precision": precision,
+            "explicit_dequantize": precision == "FLOAT",
+        },
+    }
+
+
+def left_in_float(graph: Graph) -> list[Operator]:
+    """The operators of one signature that the scheme `int8` computes in float.
+
+    - HARD_SWISH: XNNPACK has no int8 kernel for it. In int8 it breaks the graph into dozens of
+      partitions and the file is slower than its float original.
+    - The 7x7 depthwise heads: XNNPACK's int8 kernel for 49 taps takes 1.6 times as long as the
+      float one, and their sums are the finest numbers of the network (a quarter of the drift).
+    - The linear layers and what depends on nothing else: heat map, tanh, sigmoid. An int8 landmark
+      has steps of half a pixel, and TANH, SQRT and the like have no int8 kernel. Where the heat
+      map meets the features the graph is int8 again.
+    """
+    left: list[Operator] = []
+    tail: set[int] = set()
+    for op in graph.operators:
+        data = [index for index in op.inputs if not graph.tensors[index].constant]
+        if op.kind == "FULLY_CONNECTED" or (data and tail.issuperset(data)):
+            tail.update(op.outputs)
+            left.append(op)
+        elif op.kind == "HARD_SWISH" or _is_head(graph, op):
+            left.append(op)
+    return left
+
+
+def _is_head(graph: Graph, op: Operator) -> bool:
+    """A depthwise convolution over a whole map: (1, h, w, C) to (1, 1, 1, C)."""
+    return op.kind == "DEPTHWISE_CONV_2D" and graph.tensors[op.outputs[0]].shape[1:3] == (1, 1)
+
+
+def _leave_in_float(rules: Any, graph: Graph, op: Operator) -> None:
+    """Add the rule that keeps one operator's arithmetic in float; weights are stored as int8."""
+    from ai_edge_quantizer.qtyping import TFLOperationName
+
+    # The quantizer matches an operator by the names of its outputs, each followed by ";".
+    scope = "^" + "".join(re.escape(graph.tensors[index].name + ";") for index in op.outputs)
+    if op.kind in ("FULLY_CONNECTED", "DEPTHWISE_CONV_2D"):
+        rules.add_weight_only_config(scope, TFLOperationName(op.kind), 8)
+    else:
+        rules.add_quantization_config(scope, TFLOperationName.ALL_SUPPORTED, algorithm_key=LEAVE)

@@ -1,0 +1,258 @@
+"""How a .tflite is run: on ai-edge-litert, tflite-runtime or TensorFlow, whichever a board has."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import re
+import warnings
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atpn_deploy.contract import IMAGE, OUTPUTS, Tensors, check_image
+from atpn_deploy.errors import ArtifactError, ConfigError, MissingToolError, UnsupportedError
+from atpn_exporters.native_stderr import captured_stderr
+from atpn_exporters.session import SessionOptions
+from atpn_exporters.tflite_flatbuffer import check_complete, read_content
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """One package that has a TFLite interpreter."""
+
+    name: str  # as --runtime and the pip extra call it
+    title: str
+    package: str  # import name; its presence is what `find_spec` can tell without importing
+    module: str  # where Interpreter is
+    distributions: tuple[str, ...]
+    extra: str
+
+
+#: In the order in which `auto` takes them: the newest kernels first, the heaviest package last.
+RUNTIMES = (
+    Runtime(
+        "litert",
+        "LiteRT",
+        "ai_edge_litert",
+        "ai_edge_litert.interpreter",
+        ("ai-edge-litert",),
+        "tflite",
+    ),
+    Runtime(
+        "tflite-runtime",
+        "tflite-runtime",
+        "tflite_runtime",
+        "tflite_runtime.interpreter",
+        ("tflite-runtime",),
+        "tflite-runtime",
+    ),
+    Runtime(
+        "tensorflow",
+        "TensorFlow",
+        "tensorflow",
+        "tensorflow.lite",
+        ("tensorflow", "tensorflow-cpu"),
+        "tensorflow",
+    ),
+)
+
+
+def installed_runtimes() -> tuple[Runtime, ...]:
+    """The runtimes that can be imported here, best first."""
+    return tuple(runtime for runtime in RUNTIMES if find_spec(runtime.package) is not None)
+
+
+def runtime_named(name: str) -> Runtime:
+    """The runtime that `name` (auto, litert, tflite-runtime or tensorflow) stands for here.
+
+    Raises ConfigError for another name and MissingToolError for one that is not installed.
+    """
+    if name == "auto":
+        found = installed_runtimes()
+        if not found:
+            raise MissingToolError(
+                "no TFLite runtime is installed: pip install 'atpn-deploy[tflite]'"
+            )
+        return found[0]
+    for runtime in RUNTIMES:
+        if runtime.name == name:
+            if find_spec(runtime.package) is None:
+                raise MissingToolError(
+                    f"{runtime.title} is not installed: pip install 'atpn-deploy[{runtime.extra}]'"
+                )
+            return runtime
+    names = ", ".join(("auto", *(runtime.name for runtime in RUNTIMES)))
+    raise ConfigError(f"no TFLite runtime is called {name!r}; choose one of {names}")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """How one tensor of a signature is stored: real = scale * (stored - zero); scale 0 is float."""
+
+    dtype: type[np.generic]
+    scale: float
+    zero: int
+
+    @classmethod
+    def of(cls, details: dict[str, Any]) -> Slot:
+        """Read an interpreter's description of a tensor."""
+        scale, zero = details["quantization"]
+        return cls(details["dtype"], float(scale), int(zero))
+
+    def write(self, array: NDArray[np.float32]) -> NDArray[Any]:
+        """Real values to stored ones."""
+        if self.scale:
+            limits = np.iinfo(self.dtype)  # type: ignore[type-var]
+            array = np.clip(np.rint(array / self.scale) + self.zero, limits.min, limits.max)
+        return array.astype(self.dtype)
+
+    def read(self, stored: NDArray[Any]) -> NDArray[np.float32]:
+        """Stored values to real ones."""
+        if not self.scale:
+            return stored.astype(np.float32)
+        return (self.scale * (stored.astype(np.float64) - self.zero)).astype(np.float32)
+
+
+class LiteRTSession:
+    """A .tflite file and an interpreter. Callers see float32; integers never leave this class."""
+
+    def __init__(self, path: Path, options: SessionOptions) -> None:
+        """Open `path`, or raise ArtifactError, UnsupportedError, MissingToolError, ConfigError."""
+        self._runtime = runtime_named(options.runtime)
+        self._interpreter: Any = _open(path, self._runtime, options.threads)
+        signatures = self._interpreter.get_signature_list()
+        self.signature = _choose(path, signatures, options.signature)
+        self._runner: Any = self._interpreter.get_signature_runner(self.signature)
+        inputs, outputs = self._runner.get_input_details(), self._runner.get_output_details()
+        if tuple(inputs) != (IMAGE.name,) or tuple(inputs[IMAGE.name]["shape"]) != IMAGE.shape:
+            raise ArtifactError(
+                f"{path} takes {', '.join(inputs)}; an ATPN takes {IMAGE.name} {IMAGE.shape}"
+            )
+        self._input = Slot.of(inputs[IMAGE.name])
+        self._outputs = {s.name: Slot.of(outputs[s.name]) for s in OUTPUTS if s.name in outputs}
+        self._prepare(path)
+
+    def _prepare(self, path: Path) -> None:
+        """Run once: a signature beside the file's first one meets its kernels only now."""
+        try:
+            with captured_stderr():
+                self.run({IMAGE.name: np.zeros(IMAGE.shape, np.float32)})
+        except (ValueError, RuntimeError) as error:
+            raise _refusal(path, self._runtime, str(error)) from error
+
+    @property
+    def runtime(self) -> str:
+        """Name and version, such as "LiteRT 2.3.0"."""
+        return f"{self._runtime.title} {_version(self._runtime)}"
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The contract outputs of this file, in the contract's order."""
+        return tuple(self._outputs)
+
+    @property
+    def steps(self) -> dict[str, float]:
+        """Quantisation step of each output that the graph stores as integers."""
+        return {name: slot.scale for name, slot in self._outputs.items() if slot.scale}
+
+    @property
+    def kernel_family(self) -> str:
+        """Whose arithmetic runs the file, such as "xnnpack-x86": int8 results differ between them.
+
+        "builtin" where the runtime gives XNNPACK nothing of the graph.
+        """
+        nodes = self._interpreter._get_ops_details()
+        delegated = any("DELEGATE" in node["op_name"].upper() for node in nodes)
+        machine = "arm" if platform.machine().lower().startswith(("arm", "aarch")) else "x86"
+        return f"{'xnnpack' if delegated else 'builtin'}-{machine}"
+
+    def run(self, feeds: Tensors) -> dict[str, NDArray[np.float32]]:
+        """Run once."""
+        image = self._input.write(check_image(feeds[IMAGE.name]))
+        made = self._runner(**{IMAGE.name: image})
+        return {name: slot.read(made[name]) for name, slot in self._outputs.items()}
+
+    def __enter__(self) -> LiteRTSession:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._runner = None
+        self._interpreter = None
+
+
+def _open(path: Path, runtime: Runtime, threads: int) -> Any:
+    """An interpreter with its tensors allocated; XNNPACK is on by default in all three."""
+    content = read_content(path)
+    try:
+        check_complete(content)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path} is {error}") from error
+    interpreter_class = _interpreter_class(runtime)
+    try:
+        with captured_stderr(), warnings.catch_warnings():
+            # TensorFlow announces that its interpreter will move to LiteRT.
+            warnings.simplefilter("ignore")
+            interpreter = interpreter_class(model_content=content, num_threads=threads)
+            interpreter.allocate_tensors()
+    except (ValueError, RuntimeError) as error:
+        raise _refusal(path, runtime, str(error)) from error
+    return interpreter
+
+
+def _refusal(path: Path, runtime: Runtime, reason: str) -> ArtifactError | UnsupportedError:
+    """The error for a file that an interpreter does not take; names the operator if one is why."""
+    where = f"{runtime.title} {_version(runtime)}"
+    operator = re.search(r"[Nn]ode number \d+ \((\w+)\)", reason) or re.search(
+        r"for builtin opcode '(\w+)'", reason
+    )
+    if operator is None:
+        first = (reason.strip() or "no reason given").splitlines()[0]
+        return ArtifactError(f"{path} cannot be opened by {where}: {first}")
+    detail = re.sub(r"^\S+\.(cc|h):\d+ ", "", reason[: operator.start()].strip())
+    return UnsupportedError(
+        f"{where} cannot run {operator[1]} of {path} ({detail or 'unknown to it'}); use a newer "
+        "runtime (pip install 'atpn-deploy[tflite]') or another quantization"
+    )
+
+
+def _interpreter_class(runtime: Runtime) -> Any:
+    try:
+        return importlib.import_module(runtime.module).Interpreter
+    except (ImportError, AttributeError) as error:
+        raise MissingToolError(
+            f"{runtime.title} is installed but does not import ({error}); tflite-runtime needs "
+            f"'numpy<2': pip install 'atpn-deploy[{runtime.extra}]' in an environment of its own"
+        ) from error
+
+
+def _choose(path: Path, signatures: dict[str, Any], wanted: str | None) -> str:
+    """The signature to run: the one asked for, the only one, or `full`."""
+    if wanted is not None and wanted not in signatures:
+        has = ", ".join(signatures) or "none"
+        raise ArtifactError(f"{path} has no signature {wanted!r}; it has {has}")
+    if not signatures:
+        raise ArtifactError(f"{path} has no signature, so its outputs cannot be told apart")
+    if wanted is not None:
+        return wanted
+    return "full" if "full" in signatures else next(iter(signatures))
+
+
+def _version(runtime: Runtime) -> str:
+    for distribution in runtime.distributions:
+        try:
+            return version(distribution)
+        except PackageNotFoundError:
+            continue
+    return "of unknown version"

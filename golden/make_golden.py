@@ -1,0 +1,141 @@
+"""Write the golden tensors: crops that may be redistributed, and what the reference makes of them.
+
+Run by hand, in a commit of its own: `python golden/make_golden.py`. Tests only ever read.
+The photograph is scikit-image's astronaut (NASA, public domain); all else is drawn here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import skimage
+import torch
+from numpy.typing import NDArray
+from skimage import data
+
+from atpn_deploy.config import CONFIGS
+from atpn_deploy.contract import CROP_SIDE, OUTPUTS
+from atpn_deploy.crop import Box, cut
+from atpn_deploy.weights import predictor, shipped
+
+FOLDER = Path(__file__).parent
+#: The contract's square round the astronaut's 98 points, in pixels of the 512x512 photograph.
+FACE = Box(left=133.0, top=28.0, side=180.0)
+
+Image = NDArray[np.uint8]
+
+
+def turned(photo: Image, degrees: float) -> Image:
+    """The photograph turned about the middle of the face."""
+    centre = (FACE.left + FACE.side / 2, FACE.top + FACE.side / 2)
+    matrix = cv2.getRotationMatrix2D(centre, degrees, 1.0)
+    height, width = photo.shape[:2]
+    return np.asarray(
+        cv2.warpAffine(photo, matrix, (width, height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+    )
+
+
+def moved(right: float, down: float, scale: float = 1.0) -> Box:
+    """The face's square, shifted by shares of its side and scaled about its middle."""
+    side = FACE.side * scale
+    shift = (FACE.side - side) / 2
+    return Box(FACE.left + shift + right * FACE.side, FACE.top + shift + down * FACE.side, side)
+
+
+def lit(crop: Image, gain: float, gamma: float = 1.0) -> Image:
+    """Brighter or darker."""
+    levels = 255 * np.clip(gain * (np.arange(256) / 255) ** gamma, 0, 1)
+    return levels.astype(np.uint8)[crop]
+
+
+def faces() -> Iterator[tuple[str, Image]]:
+    """The astronaut in many ways; every crop shows her face."""
+    photo = np.asarray(data.astronaut(), np.uint8)
+    exact = cut(photo, FACE)
+    yield "face", exact
+    for degrees in (-30, -15, 15, 30):
+        yield f"face turned {degrees} degrees", cut(turned(photo, degrees), FACE)
+    yield "face mirrored", exact[:, ::-1]
+    yield "face left of the middle", cut(photo, moved(0.07, 0))
+    yield "face below the middle", cut(photo, moved(0, -0.07))
+    yield "face small", cut(photo, moved(0, 0, 1.2))
+    yield "face large", cut(photo, moved(0, 0, 0.88))
+    yield "face dark", lit(exact, 0.45)
+    yield "face bright", lit(exact, 1.5)
+    yield "face in low contrast", lit(exact, 0.8, gamma=0.5)
+    yield "face under warm light", lit(exact, 1.0) // np.array([1, 1, 2], np.uint8)
+    yield "face in grey", np.repeat(exact.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+    yield "face blurred", np.asarray(cv2.GaussianBlur(exact, (0, 0), 1.6), np.uint8)
+    small = cv2.resize(exact, (40, 40), interpolation=cv2.INTER_AREA)
+    yield "face from 40 pixels", np.asarray(cv2.resize(small, (112, 112)), np.uint8)
+    grain = np.random.default_rng(1).normal(0, 14, exact.shape)
+    yield "face with noise", np.clip(exact + grain, 0, 255).astype(np.uint8)
+    covered = exact.copy()
+    covered[70:, :] = 128
+    yield "face with the mouth covered", covered
+
+
+def no_faces() -> Iterator[tuple[str, Image]]:
+    """Crops without a face, most of which no camera would give."""
+    shape = (CROP_SIDE, CROP_SIDE, 3)
+    photo = np.asarray(data.astronaut(), np.uint8)
+    yield "flag of the astronaut photograph", cut(photo, Box(0, 230, 130))
+    yield "rocket of the astronaut photograph", cut(photo, Box(370, 40, 140))
+    yield "black", np.zeros(shape, np.uint8)
+    yield "white", np.full(shape, 255, np.uint8)
+    yield "grey", np.full(shape, 127, np.uint8)
+    yield "noise", np.random.default_rng(2).integers(0, 256, shape, np.uint8)
+    row, column = np.mgrid[:CROP_SIDE, :CROP_SIDE]
+    checks = 255 * ((row // 8 + column // 8) % 2)
+    yield "checkerboard", np.broadcast_to(checks[..., None], shape).astype(np.uint8)
+    ramp = np.stack((2 * row, 2 * column, 255 - 2 * row), -1)
+    yield "ramps", np.clip(ramp, 0, 255).astype(np.uint8)
+    rings = 127 * (1 + np.sin(np.hypot(row - 55.5, column - 55.5) / 3))
+    yield "rings", np.broadcast_to(rings[..., None], shape).astype(np.uint8)
+
+
+def main() -> None:
+    """Write images, outputs and the manifest."""
+    named = [(name, image, True) for name, image in faces()]
+    named += [(name, image, False) for name, image in no_faces()]
+    images = np.stack([np.ascontiguousarray(image) for _, image, _ in named])
+    np.save(FOLDER / "images.npy", images)
+    models = {}
+    files = ["images.npy"]
+    for name in CONFIGS:
+        checkpoint = shipped(name)
+        outputs = predictor(checkpoint.load())(images)
+        (FOLDER / name).mkdir(exist_ok=True)
+        for spec in OUTPUTS:
+            np.save(FOLDER / name / f"{spec.name}.npy", outputs[spec.name])
+            files.append(f"{name}/{spec.name}.npy")
+        models[name] = {"checkpoint_sha256": checkpoint.sha256}
+    manifest = {
+        "made_by": "golden/make_golden.py",
+        "versions": {
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "opencv": cv2.__version__,
+            "scikit-image": skimage.__version__,
+        },
+        "source": "scikit-image's astronaut (NASA, public domain) and patterns drawn by the script",
+        "crops": [{"name": name, "face": face} for name, _, face in named],
+        "models": models,
+        # Filled by golden/make_kernel_golden.py: they need exported files.
+        "kernel_goldens": [],
+        "sha256": {
+            name: hashlib.sha256((FOLDER / name).read_bytes()).hexdigest() for name in files
+        },
+    }
+    (FOLDER / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from atpn_deploy.model import ATPN
+from atpn_deploy.weights import save_state
+from atpn_exporters.registry import TARGETS
+
+pytestmark = pytest.mark.needs("torch", "onnx", "onnxruntime", "onnxsim")
+
+COMMAND = (sys.executable, "-c", "from atpn_deploy.cli.export import main; main()")
+
+
+def start(*arguments: str) -> subprocess.Popen[str]:
+    """The command in a process group of its own, as a terminal starts it."""
+    return subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+
+def run(*arguments: str) -> tuple[int, str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=300)
+    return process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory, reference: Callable[[str], ATPN]) -> Path:
+    path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
+    save_state(reference("atpn-lite"), path)
+    return path
+
+
+def test_list_names_every_target() -> None:
+    status, out, _ = run("--list")
+    assert status == 0
+    words = out.split()
+    assert all(target.quantization in words for target in TARGETS.values())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "caffe"), "no format is called 'caffe'"),
+        (("--quantize", "int3"), "tflite has no quantisation 'int3'"),
+        (
+            ("--model", "atpn-heavy"),
+            "no model is called 'atpn-heavy'; choose one of atpn-lite, atpn",
+        ),
+        (("--signature", "half"), "no signature is called 'half'"),
+        (("--weights", "nothing.safetensors"), "nothing.safetensors does not exist"),
+    ],
+)
+def test_wrong_request_is_one_line_and_status_2(arguments: tuple[str, ...], said: str) -> None:
+    status, out, err = run(*arguments)
+    assert status == 2
+    assert out == ""
+    assert err.startswith("error: ")
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_empty_calibration_folder_is_one_line_and_leaves_nothing(
+    tmp_path: Path, weights: Path
+) -> None:
+    crops, out_folder = tmp_path / "crops", tmp_path / "out"
+    crops.mkdir()
+    status, _, err = run(
+        *("--format", "onnx", "--weights", str(weights), "--calibration", str(crops)),
+        *("--output", str(out_folder)),
+    )
+    assert status == 2
+    assert str(crops) in err
+    assert not out_folder.exists()
+
+
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, weights: Path) -> None:
+    folder = tmp_path / "out"
+    process = start(
+        *("--format", "onnx", "--quantize", "fp32", "--weights", str(weights)),
+        *("--output", str(folder)),
+    )
+    deadline = time.monotonic() + 60
+    while not any(folder.glob(".atpn-export-*/work/request.json")):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "Traceback" not in err
+    assert not folder.exists()

@@ -1,0 +1,158 @@
+"""What tests need beyond the code, and `--require`, which makes a skip for want of it a failure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from atpn_deploy.config import ATPNConfig
+    from atpn_deploy.model import ATPN
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+#: What `--require` and `@pytest.mark.needs` can name, and the modules that make it up.
+MODULES = {
+    "torch": ("torch", "safetensors"),
+    "onnx": ("onnx", "onnxscript"),
+    "onnxruntime": ("onnxruntime",),
+    "onnxsim": ("onnxsim",),
+    "litert": ("ai_edge_litert",),
+    "litert-torch": ("litert_torch",),
+    "ai-edge-quantizer": ("ai_edge_quantizer",),
+    "tflite-runtime": ("tflite_runtime",),
+    "tensorflow": ("tensorflow",),
+    "opencv": ("cv2",),
+    "skimage": ("skimage",),
+    "sklearn": ("sklearn",),
+    "fvcore": ("fvcore",),
+}
+NEEDS = ("shared", *MODULES)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require",
+        default="",
+        metavar="NAME,...",
+        help=f"fail where a test would be skipped for want of one of: {', '.join(NEEDS)}",
+    )
+
+
+def required(config: pytest.Config) -> list[str]:
+    """The names given to `--require`; one that does not exist is a usage error."""
+    names = [name for name in config.getoption("--require").split(",") if name]
+    if unknown := sorted(set(names) - set(NEEDS)):
+        raise pytest.UsageError(f"--require does not know {unknown}; it knows {', '.join(NEEDS)}")
+    return names
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    required(config)
+
+
+def missing(name: str) -> bool:
+    """Whether `name` of NEEDS is not at hand."""
+    if name == "shared":
+        return not SHARED.is_dir()
+    return any(find_spec(module) is None for module in MODULES[name])
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for mark in item.iter_markers("needs"):
+        for name in mark.args:
+            if missing(name):
+                pytest.skip(f"{name} is not at hand")
+
+
+def _forbidden(reason: str, config: pytest.Config) -> str | None:
+    """The required name that a skip's reason gives, alone or as one of its modules."""
+    for name in required(config):
+        for word in (name, *MODULES.get(name, ())):
+            if re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", reason):
+                return name
+    return None
+
+
+def _fail_if_required(
+    report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
+) -> None:
+    """Turn a skip into a failure where its reason names something required."""
+    if not report.skipped or hasattr(report, "wasxfail"):
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    if name := _forbidden(reason, config):
+        report.outcome = "failed"
+        report.longrepr = f"{reason} (--require={name} forbids this skip)"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _fail_if_required(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _fail_if_required(report, collector.config)
+    return report
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of the research data, which lies beside the repository and is not part of it."""
+    if missing("shared"):
+        pytest.skip(f"shared is not at hand: {SHARED} does not exist")
+    return SHARED
+
+
+@cache
+def warmed(config: ATPNConfig) -> ATPN:
+    """A seeded random network whose batch norms have real statistics, scales and shifts.
+
+    A fresh batch norm is the identity: a rewrite that forgot it would go unnoticed.
+    """
+    import torch
+    from torch import nn
+
+    from atpn_deploy.model import ATPN
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(20)
+        model = ATPN(config)
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                nn.init.uniform_(module.weight, 0.7, 1.4)
+                nn.init.normal_(module.bias, std=0.2)
+                module.momentum = None  # a plain average over the passes below
+        model.train()
+        with torch.no_grad():
+            for _ in range(3):
+                model(torch.randint(0, 256, (6, 112, 112, 3)).float())
+    return model.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="session")
+def reference() -> Callable[[str | ATPNConfig], ATPN]:
+    """`reference(name or config)` is that network with random, warmed weights; leave it unchanged.
+
+    Built once a session. What a test wants to change it copies first.
+    """
+    from atpn_deploy.config import config_named
+
+    def build(which: str | ATPNConfig) -> ATPN:
+        return warmed(config_named(which) if isinstance(which, str) else which)
+
+    return build

@@ -1,0 +1,122 @@
+"""The project as a whole: who imports whom, what a board needs, what pyproject.toml promises."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {
+    "atpn_deploy": ROOT / "atpn_deploy",
+    "atpn_exporters": ROOT / "exporters" / "atpn_exporters",
+    "atpn_benchmarks": ROOT / "benchmarks" / "atpn_benchmarks",
+}
+MODULES = {
+    ".".join((package, *path.relative_to(folder).with_suffix("").parts)): path
+    for package, folder in PACKAGES.items()
+    for path in sorted(folder.rglob("*.py"))
+    if path.stem != "__init__"
+}
+#: The network itself and what trains it: these are PyTorch and OpenCV.
+HEAVY = re.compile(
+    r"atpn_deploy\.(blocks|folding|heatmap|mean_shape|model|training\..*|datasets\..*)"
+)
+TOOLCHAINS = (
+    "ai_edge_litert ai_edge_quantizer cv2 fvcore litert_torch matplotlib onnx onnxruntime "
+    "onnxscript onnxsim PIL safetensors scipy skimage tensorflow tflite_runtime torch"
+).split()
+NO_HOME = {
+    "utils",
+    "util",
+    "common",
+    "helpers",
+    "misc",
+    "onnx",
+    "profile",
+    "platform",
+    "statistics",
+}
+PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def imported(path: Path, *, everywhere: bool) -> set[str]:
+    """Packages that a file imports: everywhere, or outside its functions alone."""
+    tree = ast.parse(path.read_text())
+    inside = {
+        id(node)
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+    }
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if id(node) in inside and not everywhere:
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            names.add(str(node.module))
+    return {name.split(".")[0] for name in names}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_nobody_imports_upward(module: str) -> None:
+    """Deploy <- exporters <- benchmarks; a command reaches across inside a function."""
+    order = list(PACKAGES)
+    above = set(order[order.index(module.split(".")[0]) + 1 :])
+    command = module.startswith("atpn_deploy.cli.")
+    assert not above & imported(MODULES[module], everywhere=not command)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_has_a_home(module: str) -> None:
+    assert module.rsplit(".")[-1] not in NO_HOME
+    assert ast.get_docstring(ast.parse(MODULES[module].read_text()))
+
+
+def test_a_board_needs_no_toolchain() -> None:
+    """Everything but the network and its training imports with numpy, typer and rich alone."""
+    light = [name for name in MODULES if not HEAVY.fullmatch(name)]
+    script = (
+        "import sys, importlib\n"
+        f"sys.modules.update(dict.fromkeys({TOOLCHAINS!r}))\n"
+        f"for name in {light!r}:\n"
+        "    importlib.import_module(name)\n"
+    )
+    path = [str(folder.parent) for folder in PACKAGES.values()]
+    command = f"import sys; sys.path[:0] = {path!r}\n{script}"
+    result = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-600:]
+
+
+@pytest.mark.parametrize("command", PROJECT["scripts"])
+def test_a_command_exists(command: str) -> None:
+    module, _, function = PROJECT["scripts"][command].partition(":")
+    assert f"{function} = " in MODULES[module].read_text()
+
+
+def test_every_requirement_is_pinned_and_the_pin_fits() -> None:
+    """constraints.txt pins what the extras ask for; exact versions agree."""
+    pins = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line and not line.startswith("#")
+    )
+    asked = chain(PROJECT["dependencies"], *PROJECT["optional-dependencies"].values())
+    for requirement in asked:
+        found = re.match(r"([\w-]+)(?:==([\w.]+))?", requirement)
+        assert found
+        name, exact = found.groups()
+        if name in ("atpn-deploy", "tflite-runtime"):  # itself; needs numpy 1
+            continue
+        assert name in pins, requirement
+        assert exact in (None, pins[name])
