@@ -145,6 +145,21 @@ def warmed(config: ATPNConfig) -> ATPN:
 
 
 @pytest.fixture(scope="session")
+def own_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint of a user's own: the shipped one with its landmarks moved by a tenth of a pixel.
+
+    Trained, because random weights amplify rounding beyond the limits of float files.
+    """
+    from atpn_deploy.weights import save_state, shipped
+
+    model = shipped("atpn-lite").load()
+    model.alignment.head.linear.bias.data += 1e-3
+    path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
+    save_state(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def reference() -> Callable[[str | ATPNConfig], ATPN]:
     """`reference(name or config)` is that network with random, warmed weights; leave it unchanged.
 

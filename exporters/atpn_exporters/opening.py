@@ -55,7 +55,7 @@ def identify(path: Path, target: str | None = None) -> Artifact:
 
 
 def open_file(path: Path, options: SessionOptions) -> Session:
-    """A session on any .onnx or .tflite file that follows the contract, with or without metadata."""
+    """A session on any .onnx or .tflite file that follows the contract, metadata or not."""
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; expected a file written by atpn-export")
     loaders = {target.suffix: target.load for target in TARGETS.values()}

@@ -300,7 +300,7 @@ class _Run:
         """Time the file and its float twin in the same rounds."""
         signature = "full" if piece.signature == "both" else piece.signature
         options = SessionOptions(runtime=self.plan.runtime, signature=signature)
-        image = {"image": np.full((1, 112, 112, 3), 127, np.float32)}
+        image = {"image": np.full((1, 112, 112, 3), 127, np.uint8)}
         with (
             piece.target.load(piece.staged, options) as quantised,
             float_twin(piece.target).load(twin, options) as floating,

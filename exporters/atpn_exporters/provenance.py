@@ -29,14 +29,17 @@ def file_facts(
 ) -> dict[str, Any]:
     """Contract, checkpoint, scheme, limits, tools and calibration manifest, as plain values."""
     facts: dict[str, Any] = {
-        "atpn_deploy": __version__,
+        # These five are also what TFLite's own metadata table shows.
+        "name": f"{checkpoint.name} {target.quantization}",
+        "description": target.summary,
+        "version": __version__,
+        "author": "atpn-deploy",
+        "license": checkpoint.card.get("licence", "that of the checkpoint"),
         "contract": describe(),
         "model": checkpoint.name,
         "checkpoint_sha256": checkpoint.sha256,
-        "licence": checkpoint.card.get("licence", "that of the checkpoint"),
         "target": target.name,
         "signature": signature,
-        "summary": target.summary,
         "limits": [
             {
                 "output": limit.output,

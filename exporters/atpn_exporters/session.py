@@ -36,7 +36,7 @@ class Session(Protocol):
 
     @property
     def kernel_family(self) -> str:
-        """Which kernels compute, such as "xnnpack": integer results are equal within one family."""
+        """Which kernels compute, such as "litert-xnnpack": integers are equal within a family."""
 
     @property
     def output_names(self) -> tuple[str, ...]:

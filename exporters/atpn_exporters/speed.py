@@ -43,9 +43,10 @@ class Speed:
     def verdict(self, quantization: str, reason: str) -> str:
         """One sentence; `reason` says why it is slower, where the graph tells."""
         low, high = self.interval
+        quantised, floating = np.median(self.quantised_s), np.median(self.float_s)
         measured = (
-            f"{np.median(self.quantised_s) * 1e3:.3f} against {np.median(self.float_s) * 1e3:.3f} ms"
-            f" of processor time, 95 % interval {low:.2f} to {high:.2f}, one thread"
+            f"{quantised * 1e3:.3f} against {floating * 1e3:.3f} ms of processor time, "
+            f"95 % interval {low:.2f} to {high:.2f}, one thread"
         )
         if low <= 1 <= high:
             return f"{quantization} is as fast as float here ({measured})"

@@ -5,13 +5,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from atpn_deploy.model import ATPN
-from atpn_deploy.weights import save_state
 from atpn_exporters.registry import TARGETS
 
 pytestmark = pytest.mark.needs("torch", "onnx", "onnxruntime", "onnxsim")
@@ -35,13 +32,6 @@ def run(*arguments: str) -> tuple[int, str, str]:
     process = start(*arguments)
     out, err = process.communicate(timeout=300)
     return process.returncode, out, err
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory, reference: Callable[[str], ATPN]) -> Path:
-    path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
-    save_state(reference("atpn-lite"), path)
-    return path
 
 
 def test_list_names_every_target() -> None:
@@ -74,12 +64,12 @@ def test_wrong_request_is_one_line_and_status_2(arguments: tuple[str, ...], said
 
 
 def test_empty_calibration_folder_is_one_line_and_leaves_nothing(
-    tmp_path: Path, weights: Path
+    tmp_path: Path, own_weights: Path
 ) -> None:
     crops, out_folder = tmp_path / "crops", tmp_path / "out"
     crops.mkdir()
     status, _, err = run(
-        *("--format", "onnx", "--weights", str(weights), "--calibration", str(crops)),
+        *("--format", "onnx", "--weights", str(own_weights), "--calibration", str(crops)),
         *("--output", str(out_folder)),
     )
     assert status == 2
@@ -87,10 +77,10 @@ def test_empty_calibration_folder_is_one_line_and_leaves_nothing(
     assert not out_folder.exists()
 
 
-def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, weights: Path) -> None:
+def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, own_weights: Path) -> None:
     folder = tmp_path / "out"
     process = start(
-        *("--format", "onnx", "--quantize", "fp32", "--weights", str(weights)),
+        *("--format", "onnx", "--quantize", "fp32", "--weights", str(own_weights)),
         *("--output", str(folder)),
     )
     deadline = time.monotonic() + 60

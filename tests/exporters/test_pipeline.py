@@ -1,9 +1,8 @@
-"""The whole export on a user's own (random) checkpoint; ONNX, because it converts in seconds."""
+"""The whole export on a user's own checkpoint; ONNX, because it converts in seconds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,12 +27,8 @@ pytestmark = pytest.mark.needs("torch", "onnx", "onnxruntime", "onnxsim")
 
 
 @pytest.fixture(scope="module")
-def checkpoint(
-    tmp_path_factory: pytest.TempPathFactory, reference: Callable[[str], ATPN]
-) -> Checkpoint:
-    path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
-    save_state(reference("atpn-lite"), path)
-    return open_checkpoint(path)
+def checkpoint(own_weights: Path) -> Checkpoint:
+    return open_checkpoint(own_weights)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +63,7 @@ def test_file_says_which_checkpoint_and_contract_it_follows(
     metadata = delivered.reports[0].metadata
     assert metadata["checkpoint_sha256"] == checkpoint.sha256
     assert metadata["target"] == "onnx-fp32"
-    assert [o["name"] for o in metadata["contract"]["outputs"]][0] == "landmarks"
+    assert metadata["contract"]["outputs"][0]["name"] == "landmarks"
 
 
 def test_existing_file_is_kept_unless_forced(delivered: Outcome, checkpoint: Checkpoint) -> None:
