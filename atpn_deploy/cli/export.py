@@ -66,7 +66,8 @@ def export(
         raise ConfigError("--weights expects a file")
 
     from atpn_deploy.weights import open_checkpoint, shipped
-    from atpn_exporters.pipeline import ExportPlan, export
+    from atpn_exporters.pipeline import export
+    from atpn_exporters.planning import ExportPlan
     from atpn_exporters.progress import Bar
     from atpn_exporters.tables import report_table
 

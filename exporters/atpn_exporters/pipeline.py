@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from atpn_deploy.errors import AtpnError, ExportError, ParityError, UnsupportedError
+from atpn_deploy.errors import AtpnError, ExportError, ParityError
 from atpn_deploy.golden import Golden
-from atpn_deploy.weights import Checkpoint
 from atpn_exporters.calibration import Calibration, load_calibration
 from atpn_exporters.converters import run_tasks
 from atpn_exporters.observation import make_calibration
-from atpn_exporters.progress import Listener, Step
+from atpn_exporters.planning import (
+    ExportPlan,
+    Piece,
+    check_request,
+    file_name,
+    new_cache,
+    pieces_of,
+    staging_folder,
+    steps_of,
+)
+from atpn_exporters.progress import Listener
 from atpn_exporters.provenance import file_facts
 from atpn_exporters.references import golden_for
 from atpn_exporters.registry import float_twin
@@ -27,33 +33,9 @@ from atpn_exporters.report import ExportReport
 from atpn_exporters.session import SessionOptions
 from atpn_exporters.speed import Speed, compare_speed
 from atpn_exporters.tables import counted
-from atpn_exporters.target import GraphFacts, Target, signatures_of
+from atpn_exporters.target import GraphFacts, signatures_of
 from atpn_exporters.verification import verify_file
 from atpn_exporters.worker import Request, Task
-
-
-@dataclass(frozen=True)
-class ExportPlan:
-    """What the user asked for."""
-
-    checkpoint: Checkpoint
-    targets: tuple[Target, ...]
-    output: Path
-    signature: str = "full"
-    calibration_folder: Path | None = None
-    force: bool = False
-    runtime: str = "auto"
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One file to make."""
-
-    target: Target
-    signature: str
-    path: Path  # its final name
-    staged: Path  # where it is made and judged
-    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,82 +54,18 @@ class Outcome:
     failures: tuple[Failure, ...]
 
 
-def file_name(model: str, target: Target, signature: str) -> str:
-    """`atpn-lite-int8.tflite`, `atpn-lite-align-int8.tflite`."""
-    part = "" if signature == "full" else f"-{signature}"
-    return f"{model}{part}-{target.quantization}{target.suffix}"
-
-
 def export(plan: ExportPlan, listener: Listener) -> Outcome:
     """Make, verify, time and deliver every file of the plan.
 
     Raises an AtpnError before anything is made if the request cannot be met; what goes wrong with
     a single file is a Failure, and the other files are delivered.
     """
-    _check_request(plan)
-    with _staging(plan.output) as staging:
-        pieces = _pieces(plan, staging)
-        listener.plan(_steps(plan, pieces))
+    check_request(plan)
+    with staging_folder(plan.output) as staging:
+        pieces = pieces_of(plan, staging)
+        listener.plan(steps_of(plan, pieces))
         run = _Run(plan, pieces, staging, listener)
         return run.outcome()
-
-
-def _check_request(plan: ExportPlan) -> None:
-    if plan.checkpoint.config.landmark_count != 98:
-        raise UnsupportedError(
-            f"{plan.checkpoint.path} has {plan.checkpoint.config.landmark_count} landmarks; "
-            "the contract of exported files is 98"
-        )
-    for target in plan.targets:
-        target.require()
-
-
-@contextmanager
-def _staging(output: Path) -> Iterator[Path]:
-    """A folder inside `output`, so that a finished file is renamed and never copied; removed."""
-    made = not output.exists()
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=".atpn-export-", dir=output))
-    except OSError as error:
-        raise ExportError(f"cannot write to {output}: {error.strerror or error}") from error
-    try:
-        yield staging
-    except OSError as error:
-        raise ExportError(f"cannot write to {output}: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(staging, ignore_errors=True)
-        if made and not any(output.iterdir()):
-            output.rmdir()
-
-
-def _pieces(plan: ExportPlan, staging: Path) -> tuple[Piece, ...]:
-    """The files to make; `both` becomes two where a target cannot hold two signatures."""
-    pieces = []
-    for target in plan.targets:
-        split = plan.signature == "both" and "both" not in target.signatures
-        for signature in ("align", "full") if split else (plan.signature,):
-            name = file_name(plan.checkpoint.name, target, signature)
-            note = f"{target.name} cannot hold two signatures in one file: wrote two" * split
-            pieces.append(Piece(target, signature, plan.output / name, staging / name, note))
-    kept = [str(piece.path) for piece in pieces if piece.path.exists()]
-    if kept and not plan.force:
-        raise ExportError(f"{', '.join(kept)} exists and is kept; overwrite with --force")
-    return tuple(pieces)
-
-
-def _steps(plan: ExportPlan, pieces: tuple[Piece, ...]) -> list[Step]:
-    """What will be shown as progress, with typical seconds on two cores."""
-    steps, converted = [], set()
-    if plan.calibration_folder is not None:
-        steps.append(Step("observe activation ranges", 45))
-    for piece in pieces:
-        first = (piece.target.format, piece.signature) not in converted
-        converted.add((piece.target.format, piece.signature))
-        conversion = 30.0 if piece.target.format == "tflite" else 12.0
-        steps.append(Step(f"convert {piece.path.name}", conversion if first else 3.0))
-    steps += [Step(f"verify {piece.path.name}", 3.0) for piece in pieces]
-    return steps
 
 
 class _Run:
@@ -198,9 +116,8 @@ class _Run:
             tuple(sorted({s for piece in calibrated for s in signatures_of(piece.signature)})),
             self.workspace,
         )
-        path = self.workspace / f"{checkpoint.name}.calibration.json"
+        path = new_cache(self.plan)
         calibration.save(path)
-        shutil.copy(path, self.plan.output / path.name)
         return calibration, path
 
     def _twins(self) -> dict[tuple[str, str], Path]:

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from atpn_deploy.cli.parity import app
 from atpn_deploy.weights import open_checkpoint, shipped
-from atpn_exporters.pipeline import ExportPlan, export
+from atpn_exporters.pipeline import export
+from atpn_exporters.planning import ExportPlan
 from atpn_exporters.progress import Silent
 from atpn_exporters.registry import select
 

@@ -11,6 +11,7 @@ import pytest
 from atpn_deploy.config import ATPN_LITE_CONFIG
 from atpn_deploy.errors import (
     CalibrationError,
+    ConfigError,
     ExportError,
     MissingToolError,
     ParityError,
@@ -19,7 +20,8 @@ from atpn_deploy.errors import (
 from atpn_deploy.model import ATPN
 from atpn_deploy.weights import Checkpoint, open_checkpoint, save_state
 from atpn_exporters import converters
-from atpn_exporters.pipeline import ExportPlan, Outcome, export
+from atpn_exporters.pipeline import Outcome, export
+from atpn_exporters.planning import ExportPlan
 from atpn_exporters.progress import Silent
 from atpn_exporters.registry import TARGETS, select
 
@@ -115,6 +117,12 @@ def test_calibrated_target_without_cache_asks_for_crops(
     with pytest.raises(CalibrationError, match="--calibration DIR"):
         export(plan(checkpoint, tmp_path / "out", "onnx-int8"), Silent())
     assert not (tmp_path / "out").exists()
+
+
+def test_calibration_that_no_target_uses_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    request = replace(plan(checkpoint, tmp_path / "out"), calibration_folder=tmp_path)
+    with pytest.raises(ConfigError, match="onnx-fp32 uses no calibration"):
+        export(request, Silent())
 
 
 def test_tool_that_is_not_installed_gives_the_pip_line(
