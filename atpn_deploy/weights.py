@@ -179,17 +179,22 @@ def save_state(model: ATPN, path: Path) -> None:
 def predictor(
     model: ATPN, batch: int = 64
 ) -> Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]:
-    """The model as a function of (N, 112, 112, 3) uint8 crops to the contract's outputs."""
+    """The model as a function of (N, 112, 112, 3) uint8 crops to the contract's outputs.
+
+    It computes in the precision of the model's weights and returns float32: `model.double()` gives
+    a reference that no rounding of its own moves.
+    """
     import torch
 
     model.eval()
+    precision = next(model.parameters()).dtype
 
     def predict(crops: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
         with torch.inference_mode():
             rows = [
-                model(torch.from_numpy(crops[i : i + batch]).float())
+                model(torch.from_numpy(crops[i : i + batch]).to(precision))
                 for i in range(0, len(crops), batch)
             ]
-        return {name: torch.cat([row[name] for row in rows]).numpy() for name in rows[0]}
+        return {name: torch.cat([row[name] for row in rows]).float().numpy() for name in rows[0]}
 
     return predict

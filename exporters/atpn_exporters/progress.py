@@ -62,7 +62,8 @@ class Bar:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._progress.stop()
+        if self._console.is_terminal:
+            self._progress.stop()
 
     def plan(self, steps: Iterable[Step]) -> None:
         """Take the steps over."""
@@ -88,6 +89,12 @@ class Bar:
         after = sum(step.typical_s for step in self._steps[self._current + 1 :])
         return pace * (after + max(0.05 * current, current - inside))
 
+    @property
+    def fraction(self) -> float:
+        """How much of the whole is done, 0 to 1, by time spent and time left."""
+        elapsed = time.monotonic() - self._started
+        return elapsed / max(elapsed + self._left_s(), 1e-6)
+
     def refresh(self) -> None:
         """Bring the drawn bar up to date."""
         if self._current < 0:
@@ -96,7 +103,7 @@ class Bar:
         elapsed = time.monotonic() - self._started
         self._progress.update(
             self._task,
-            completed=elapsed / max(elapsed + left, 1e-6),
+            completed=self.fraction,
             label=f"[{self._current + 1}/{len(self._steps)}] {self._steps[self._current].label}",
             left=f"{elapsed:.0f} s, about {left:.0f} s left",
         )

@@ -87,7 +87,7 @@ def _perform_one(
 
     output = Path(task.output)
     if task.kind == "reference":
-        outputs = predictor(model)(np.load(request.crops, allow_pickle=False))
+        outputs = predictor(model.double())(np.load(request.crops, allow_pickle=False))
         np.savez(output, allow_pickle=False, **outputs)
         return
     target = TARGETS[task.target]
