@@ -75,17 +75,18 @@ def run_command(command: list[str]) -> dict[str, float]:
     """Wall seconds and the largest resident memory of any one process of a command."""
     executable = Path(sys.executable).parent / command[0]
     started = time.perf_counter()
-    process = subprocess.Popen(
-        [str(executable), *command[1:]], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
-    peak, stop = 0, False
-    while not stop:
-        stop = process.poll() is not None
-        peak = max(peak, _resident(process.pid))
-        time.sleep(0.02)
-    wall = time.perf_counter() - started
+    peak, errors = 0, ""
+    with tempfile.TemporaryFile("w+") as log:
+        with subprocess.Popen(
+            [str(executable), *command[1:]], stdout=subprocess.DEVNULL, stderr=log
+        ) as process:
+            while process.poll() is None:
+                peak = max(peak, _resident(process.pid))
+                time.sleep(0.02)
+        wall = time.perf_counter() - started
+        log.seek(0)
+        errors = log.read().strip()
     if process.returncode:
-        errors = process.stderr.read().decode() if process.stderr else ""
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}: {errors[-500:]}")
     return {"wall_s": round(wall, 3), "peak_resident_mb": round(peak / 2**20)}
 
