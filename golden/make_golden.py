@@ -96,8 +96,8 @@ def no_faces() -> Iterator[tuple[str, Image]]:
     yield "checkerboard", np.broadcast_to(checks[..., None], shape).astype(np.uint8)
     ramp = np.stack((2 * row, 2 * column, 255 - 2 * row), -1)
     yield "ramps", np.clip(ramp, 0, 255).astype(np.uint8)
-    rings = 127 * (1 + np.sin(np.hypot(row - 55.5, column - 55.5) / 3))
-    yield "rings", np.broadcast_to(rings[..., None], shape).astype(np.uint8)
+    waves = 128 + 60 * np.sin((row + 2 * column) / 9)
+    yield "waves", np.broadcast_to(waves[..., None], shape).astype(np.uint8)
 
 
 #: A crop on which float32 PyTorch itself is further than this from double precision, in pixels,

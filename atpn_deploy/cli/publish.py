@@ -107,7 +107,7 @@ None of these images is in the project. Measured in float32 on faces that were n
 
 Known limits: trained for a short time on pseudo-labels; profiles beyond 60 degrees and faces below
 40 pixels are weak; the backgrounds of the average precision were among the training negatives, so
-that figure says that the branch has learnt, not how it generalises.
+that figure that the branch has learnt, not how it generalises.
 """
 
 

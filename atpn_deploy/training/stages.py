@@ -15,8 +15,12 @@ from torch import Tensor, nn
 from atpn_deploy.datasets.augment import Batch, Sampler
 from atpn_deploy.errors import TrainingError
 from atpn_deploy.model import ATPN
-from atpn_deploy.training.idle_channels import silence_idle_channels
 from atpn_deploy.training.losses import alignment_loss, pose_loss, tracking_loss
+from atpn_deploy.training.settling import (
+    SETTLING_BATCH,
+    remeasure_batch_norms,
+    silence_idle_channels,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Stage:
     learning_rate: float = 1.5e-3  # peak; warm-up over 3 %, then a cosine to zero
     weight_decay: float = 1e-4
     negative_share: float = 0.0
+    settling_samples: int = 3072  # crops to measure the batch norms on at the end
 
     @property
     def steps(self) -> int:
@@ -97,10 +102,10 @@ def train_stage(
     )
     first = _restore(checkpoint, model, optimiser) if checkpoint.exists() else 0
 
-    def draw(step: int) -> Batch:
+    def draw(step: int, size: int = stage.batch_size) -> Batch:
         return sampler.batch(
             step,
-            stage.batch_size,
+            size,
             negative_share=stage.negative_share,
             posed=stage.number == 3,
         )
@@ -123,6 +128,11 @@ def train_stage(
             progress(step, loss.item())
             if (step + 1) % save_every == 0 or step + 1 == stage.steps:
                 _save(checkpoint, model, optimiser, step + 1)
+
+    def settle(index: int) -> Tensor:
+        return stage_loss(model, stage.number, draw(stage.steps + index, SETTLING_BATCH))
+
+    remeasure_batch_norms(parts, settle, stage.settling_samples // SETTLING_BATCH)
     for part in parts:
         silence_idle_channels(part)
     model.eval().requires_grad_(False)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE
 from atpn_deploy.errors import CalibrationError, ExportError
+from atpn_exporters.observer import RangeObserver
 from atpn_exporters.onnx_convert import first_line, strip
 from atpn_exporters.target import Ranges
 
@@ -218,8 +219,8 @@ def _checked_ranges(model: onnx.ModelProto, ranges: Ranges) -> dict[str, tuple[f
 
 def collect_ranges(
     float_model: Path, crops: NDArray[np.uint8], progress: Callable[[int], None] | None = None
-) -> dict[str, tuple[float, float]]:
-    """The least and greatest value of every activation over the crops (N, 112, 112, 3).
+) -> Ranges:
+    """The range of every activation over the crops (N, 112, 112, 3), as `RangeObserver` has it.
 
     `progress` is called with the number of crops done. Raises CalibrationError without crops or
     for crops of another shape.
@@ -240,16 +241,11 @@ def collect_ranges(
     del model.graph.output[:]
     model.graph.output.extend(outputs)
     session = open_session(model.SerializeToString(), threads=1)
-    low = np.full(1 + len(names), np.inf)
-    high = np.full(1 + len(names), -np.inf)
+    observer = RangeObserver([IMAGE.name, *names])
     for done, crop in enumerate(crops, 1):
         image = crop[None].astype(np.float32)
         values = [image, *session.run(names, {IMAGE.name: image})]
-        low = np.minimum(low, [float(value.min()) for value in values])
-        high = np.maximum(high, [float(value.max()) for value in values])
+        observer.add((value.min() for value in values), (value.max() for value in values))
         if progress is not None:
             progress(done)
-    return {
-        name: (float(a), float(b))
-        for name, a, b in zip([IMAGE.name, *names], low, high, strict=True)
-    }
+    return observer.ranges()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from atpn_deploy.contract import IMAGE
 from atpn_deploy.errors import CalibrationError, ExportError, UnsupportedError
 from atpn_exporters.native_stderr import captured_stderr
+from atpn_exporters.observer import RangeObserver
 from atpn_exporters.target import Ranges
 from atpn_exporters.tflite_bias import add_biases_last
 from atpn_exporters.tflite_flatbuffer import (
@@ -34,26 +35,24 @@ def collect_ranges(
     crops: NDArray[np.uint8],
     signature: str,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, tuple[float, float]]:
-    """Least and greatest value of every activation over `crops` (N, 112, 112, 3), by tensor name.
+) -> Ranges:
+    """The range of every activation over `crops` (N, 112, 112, 3), as `RangeObserver` has it.
 
-    True minimum and maximum: the quantizer's own calibration is a moving average that forgets the
-    extremes. `progress` is called with (crops done, crops in all).
+    Not the quantizer's own calibration: that is a moving average, which forgets the extremes.
+    `progress` is called with (crops done, crops in all).
     """
     graph, content = isolated(read_model(float_path), signature)
     names = activations(graph)
-    ranges = {name: (math.inf, -math.inf) for name in names.values()}
+    observer = RangeObserver(names.values())
     interpreter = _preserving_interpreter(content)
     for done, crop in enumerate(crops, 1):
         interpreter.set_tensor(graph.inputs[IMAGE.name], crop[None].astype(np.float32))
         interpreter.invoke()
-        for index, name in names.items():
-            values = interpreter.get_tensor(index)
-            low, high = ranges[name]
-            ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
+        values = [interpreter.get_tensor(index) for index in names]
+        observer.add((value.min() for value in values), (value.max() for value in values))
         if progress is not None:
             progress(done, len(crops))
-    return ranges
+    return observer.ranges()
 
 
 def _preserving_interpreter(content: bytes) -> Any:

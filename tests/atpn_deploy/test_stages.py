@@ -43,7 +43,13 @@ def sampler() -> Sampler:
 
 
 def stage(number: int, steps: int) -> Stage:
-    return Stage(number, 4 * steps, batch_size=4, negative_share=0.5 if number == 2 else 0.0)
+    return Stage(
+        number,
+        4 * steps,
+        batch_size=4,
+        settling_samples=256,
+        negative_share=0.5 if number == 2 else 0.0,
+    )
 
 
 def state(model: ATPN) -> dict[str, Tensor]:
