@@ -166,9 +166,11 @@ def _is_depthwise(node: onnx.NodeProto) -> bool:
 def float_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that the static recipe leaves in float.
 
-    Those fed by nothing but linear layers, and the gate of a squeeze-excite, whose two factors
-    come from operators without an integer kernel.
+    Those fed by nothing but linear layers, the gate of a squeeze-excite, whose two factors come
+    from operators without an integer kernel, the 7x7 depthwise heads, whose sums are the finest
+    numbers of the network, and what feeds them between hard-swishes, see `_before_head`.
     """
+    maker = {name: node for node in model.graph.node for name in node.output}
     constants = {tensor.name for tensor in model.graph.initializer} | {""}
     after_linear: set[str] = set()
     names = []
@@ -181,7 +183,35 @@ def float_nodes(model: onnx.ModelProto) -> list[str]:
             names.append(node.name)
         elif node.op_type == "Mul" and "/squeeze_excite/" in node.name:
             names.append(node.name)
+        elif node.op_type == "Conv" and node.name.endswith("/head/depthwise/Conv"):
+            names += [node.name, *_before_head(maker, node)]
     return names
+
+
+def _before_head(maker: dict[str, onnx.NodeProto], head: onnx.NodeProto) -> list[str]:
+    """The concatenation, the additions and the coarsest convolution that feed hard-swishes.
+
+    ONNX Runtime has no integer hard-swish: between two float operators an int8 tensor only loses.
+    """
+    joined = maker[head.input[0]]
+    if joined.op_type != "Concat":
+        return []
+    swishes = [maker[name] for name in joined.input]
+    if any(node.op_type != "HardSwish" for node in swishes):
+        return []
+    names = [joined.name]
+    for swish in swishes:
+        addition = maker[swish.input[0]]
+        names.append(addition.name)
+        for name in addition.input:
+            conv = maker.get(name)
+            if conv is not None and conv.op_type == "Conv" and not _is_strided(conv):
+                names.append(conv.name)
+    return names
+
+
+def _is_strided(node: onnx.NodeProto) -> bool:
+    return any(a.name == "strides" and max(a.ints) > 1 for a in node.attribute)
 
 
 def activations(model: onnx.ModelProto) -> list[str]:

@@ -90,6 +90,7 @@ class OnnxSession:
     def __init__(self, path: Path, options: SessionOptions) -> None:
         self._session: onnxruntime.InferenceSession | None = _open_file(path, options.threads)
         self.steps = {}
+        self._feeds: dict[str, NDArray[np.float32]] = {}
         self.output_names = _contract_outputs(path, self._session)
         signature = "full" if len(self.output_names) == len(OUTPUTS) else "align"
         if options.signature not in (None, signature):
@@ -114,9 +115,15 @@ class OnnxSession:
         """Run once: {"image": (1, 112, 112, 3)} to the file's outputs by contract name."""
         if self._session is None:
             raise ValueError("the session is closed")
-        image = check_image(feeds[IMAGE.name])
-        values = self._session.run(list(self.output_names), {IMAGE.name: image})
+        self._feeds = {IMAGE.name: check_image(feeds[IMAGE.name])}
+        values = self._session.run(list(self.output_names), self._feeds)
         return dict(zip(self.output_names, values, strict=True))
+
+    def repeat(self) -> None:
+        """Run again on the last image."""
+        if self._session is None:
+            raise ValueError("the session is closed")
+        self._session.run(None, self._feeds)
 
     def __enter__(self) -> OnnxSession:
         return self

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from atpn_deploy.errors import AtpnError, ExportError, ParityError
 from atpn_deploy.golden import Golden
 from atpn_exporters.calibration import Calibration, load_calibration
@@ -190,8 +188,11 @@ class _Run:
             target, piece.staged, piece.signature, golden, runtime=self.plan.runtime
         )
         twin = twins.get((target.format, piece.signature))
-        timed = all(v.ok for v in verifications) and twin is not None and twin.exists()
-        speed = self._speed(piece, twin) if timed and twin is not None else None
+        is_float = float_twin(target) is target
+        timed = (
+            not is_float and all(v.ok for v in verifications) and twin is not None and twin.exists()
+        )
+        speed = self._speed(piece, twin, golden) if timed and twin is not None else None
         warnings = [piece.note] if piece.note else []
         if target.calibrated and calibration is not None and calibration.manifest.too_small:
             warnings.append(calibration.manifest.too_small)
@@ -213,16 +214,18 @@ class _Run:
         )
         return _deliver(piece, report)
 
-    def _speed(self, piece: Piece, twin: Path) -> Speed:
-        """Time the file and its float twin in the same rounds."""
+    def _speed(self, piece: Piece, twin: Path, golden: Golden) -> Speed:
+        """Time the file and its float twin in the same rounds, on the first golden crop."""
         signature = "full" if piece.signature == "both" else piece.signature
         options = SessionOptions(runtime=self.plan.runtime, signature=signature)
-        image = {"image": np.full((1, 112, 112, 3), 127, np.uint8)}
+        image = {"image": golden.images[:1]}
         with (
             piece.target.load(piece.staged, options) as quantised,
             float_twin(piece.target).load(twin, options) as floating,
         ):
-            return compare_speed(lambda: quantised.run(image), lambda: floating.run(image))
+            quantised.run(image)
+            floating.run(image)
+            return compare_speed(quantised.repeat, floating.repeat)
 
 
 def _deliver(piece: Piece, report: ExportReport) -> ExportReport:
@@ -230,12 +233,15 @@ def _deliver(piece: Piece, report: ExportReport) -> ExportReport:
     bad = next((v for v in report.verifications if not v.ok), None)
     staged_report = piece.staged.with_name(piece.staged.name + ".json")
     report.save(staged_report)
+    failed = piece.path.with_name(f"{piece.path.stem}.failed{piece.path.suffix}")
+    failed_report = failed.with_name(failed.name + ".json")
     if bad is None:
+        failed.unlink(missing_ok=True)  # of an earlier try, which this one makes good
+        failed_report.unlink(missing_ok=True)
         staged_report.rename(report.json_path)
         piece.staged.rename(piece.path)
         return report
-    failed = piece.path.with_name(f"{piece.path.stem}.failed{piece.path.suffix}")
-    staged_report.rename(failed.with_name(failed.name + ".json"))
+    staged_report.rename(failed_report)
     piece.staged.rename(failed)
     raise ParityError(
         f"{piece.path.name} is not delivered: {bad.complaint} on {bad.runtime}; "

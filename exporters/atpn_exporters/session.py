@@ -49,6 +49,9 @@ class Session(Protocol):
     def run(self, feeds: Tensors) -> dict[str, NDArray[np.float32]]:
         """Run once."""
 
+    def repeat(self) -> None:
+        """Run again on the image of the last `run` and read nothing: what a timing repeats."""
+
     def __enter__(self) -> Session: ...
 
     def __exit__(

