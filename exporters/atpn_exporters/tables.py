@@ -61,11 +61,11 @@ def parity_table(verification: Verification) -> RenderableType:
     _add_rows(table, verification.kernel_rows, " (recorded)")
     if not verification.varies:
         table.add_row("all", "", "", "", "", "", Text("FAIL: " + verification.complaint, "red"))
-    reasons = dict.fromkeys(
-        f"{row.output}, {row.unit}: {row.reason}"
-        for row in (*verification.rows, *verification.kernel_rows)
-    )
-    return Group(table, Text("\n".join(f"  {reason}" for reason in reasons), style="dim"))
+    reasons: dict[str, dict[str, None]] = {}  # reason to the outputs it is for, in order
+    for row in (*verification.rows, *verification.kernel_rows):
+        reasons.setdefault(row.reason, {})[row.output] = None
+    lines = [f"  {', '.join(outputs)}: {reason}" for reason, outputs in reasons.items()]
+    return Group(table, Text("\n".join(lines), style="dim"))
 
 
 def _add_rows(table: Table, rows: Iterable[Row], note: str) -> None:

@@ -56,7 +56,7 @@ RUNTIMES = (
         "tensorflow",
         "TensorFlow",
         "tensorflow",
-        "tensorflow.lite",
+        "tensorflow.lite.python.interpreter",  # `tensorflow.lite` itself is made on access
         ("tensorflow", "tensorflow-cpu"),
         "tensorflow",
     ),

@@ -13,7 +13,9 @@ from atpn_exporters.registry import TARGETS
 
 pytestmark = pytest.mark.needs("torch", "onnx", "onnxruntime", "onnxsim")
 
-COMMAND = (sys.executable, "-c", "from atpn_deploy.cli.export import main; main()")
+#: A background job of a shell ignores Ctrl-C, and so would everything that it starts.
+ATTENTIVE = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+COMMAND = (sys.executable, "-c", f"{ATTENTIVE}; from atpn_deploy.cli.export import main; main()")
 
 
 def start(*arguments: str) -> subprocess.Popen[str]:
