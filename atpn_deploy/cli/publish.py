@@ -105,10 +105,11 @@ None of these images is in the project. Measured in float32 on faces that were n
 | pose, yaw / pitch / roll | the same | {angles} degrees |
 | confidence, average precision | those faces against 1,000 backgrounds | {metrics["ap"]:.4f} |
 
-Known limits: trained for a short time (256,000 crops of alignment in two cosine cycles, 32,000 each
-of tracking and pose) on pseudo-labels; profiles beyond 60 degrees and faces below 40 pixels are weak;
-concentric rings are taken for a face with 99 %. The backgrounds of the average precision were among
-the training negatives: that figure says that the branch has learnt, not how it generalises.
+Known limits: trained for a short time (256,000 crops of alignment in two cosine cycles, 32,000
+each of tracking and pose) on pseudo-labels; profiles beyond 60 degrees and faces below 40 pixels
+are weak; concentric rings are taken for a face with 99 %. The backgrounds of the average precision
+were among the training negatives: that figure says that the branch has learnt, not how it
+generalises.
 """
 
 
