@@ -1,4 +1,4 @@
-"""The project as a whole: who imports whom, what a board needs, what pyproject.toml promises."""
+"""The project as a whole: what a module is called, what a board needs, what pyproject.toml says."""
 
 from __future__ import annotations
 
@@ -45,36 +45,6 @@ NO_HOME = {
     "statistics",
 }
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
-def imported(path: Path, *, everywhere: bool) -> set[str]:
-    """Packages that a file imports: everywhere, or outside its functions alone."""
-    tree = ast.parse(path.read_text())
-    inside = {
-        id(node)
-        for function in ast.walk(tree)
-        if isinstance(function, ast.FunctionDef)
-        for node in ast.walk(function)
-    }
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if id(node) in inside and not everywhere:
-            continue
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{path}: imports are absolute"
-            names.add(str(node.module))
-    return {name.split(".")[0] for name in names}
-
-
-@pytest.mark.parametrize("module", MODULES)
-def test_nobody_imports_upward(module: str) -> None:
-    """Deploy <- exporters <- benchmarks; a command reaches across inside a function."""
-    order = list(PACKAGES)
-    above = set(order[order.index(module.split(".")[0]) + 1 :])
-    command = module.startswith("atpn_deploy.cli.")
-    assert not above & imported(MODULES[module], everywhere=not command)
 
 
 @pytest.mark.parametrize("module", MODULES)
