@@ -58,7 +58,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 def load_inputs(folder: Path | None = None) -> Golden:
     """The golden crops alone, for a reference that is computed on the spot."""
     where = folder or golden_folder()
-    manifest = read_manifest(where)
+    return _inputs(where, read_manifest(where))
+
+
+def _inputs(where: Path, manifest: dict[str, Any]) -> Golden:
+    """The crops of a folder whose manifest has been checked."""
     return Golden(
         tuple(crop["name"] for crop in manifest["crops"]),
         np.load(where / "images.npy", allow_pickle=False),
@@ -78,7 +82,7 @@ def load_golden(checkpoint_sha256: str, folder: Path | None = None) -> Golden:
             f"there are no golden outputs for the checkpoint {checkpoint_sha256[:12]}...; "
             "give your own with --weights FILE, and the reference is computed from it"
         )
-    inputs = load_inputs(where)
+    inputs = _inputs(where, manifest)
     outputs = {
         spec.name: np.load(where / name / f"{spec.name}.npy", allow_pickle=False)
         for spec in OUTPUTS

@@ -62,8 +62,6 @@ def export(
     targets = select(format_, quantize)
     if signature not in SIGNATURES:
         raise ConfigError(f"no signature is called {signature!r}; choose {', '.join(SIGNATURES)}")
-    if weights is not None and not weights.name:
-        raise ConfigError("--weights expects a file")
 
     from atpn_deploy.weights import open_checkpoint, shipped
     from atpn_exporters.pipeline import export

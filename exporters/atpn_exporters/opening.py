@@ -34,14 +34,7 @@ def identify(path: Path, target: str | None = None) -> Artifact:
     Raises ArtifactError for a file that is missing, of an unknown suffix or silent about its
     target.
     """
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; expected a file written by atpn-export")
-    readers = {t.suffix: t.read_metadata for t in TARGETS.values()}
-    if path.suffix not in readers:
-        raise ArtifactError(
-            f"{path} ends in {path.suffix or 'nothing'!r}; expected {' or '.join(sorted(readers))}"
-        )
-    metadata = readers[path.suffix](path)
+    metadata = _by_suffix(path).read_metadata(path)
     name = target or metadata.get("target")
     if not name:
         raise ArtifactError(
@@ -56,11 +49,16 @@ def identify(path: Path, target: str | None = None) -> Artifact:
 
 def open_file(path: Path, options: SessionOptions) -> Session:
     """A session on any .onnx or .tflite file that follows the contract, metadata or not."""
+    return _by_suffix(path).load(path, options)
+
+
+def _by_suffix(path: Path) -> Target:
+    """A target of the file's format: all of one suffix load and read metadata alike."""
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; expected a file written by atpn-export")
-    loaders = {target.suffix: target.load for target in TARGETS.values()}
-    if path.suffix not in loaders:
+    targets = {target.suffix: target for target in TARGETS.values()}
+    if path.suffix not in targets:
         raise ArtifactError(
-            f"{path} ends in {path.suffix or 'nothing'!r}; expected {' or '.join(sorted(loaders))}"
+            f"{path} ends in {path.suffix or 'nothing'!r}; expected {' or '.join(sorted(targets))}"
         )
-    return loaders[path.suffix](path, options)
+    return targets[path.suffix]

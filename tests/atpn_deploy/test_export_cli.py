@@ -86,7 +86,7 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, own_weights: Path) -
         *("--output", str(folder)),
     )
     deadline = time.monotonic() + 60
-    while not any(folder.glob(".atpn-export-*/work/request.json")):
+    while not any(folder.glob(".atpn-export-*/*/request.json")):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGINT)
