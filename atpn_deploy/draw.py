@@ -47,9 +47,18 @@ def annotate(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint
     ordered = sorted(faces, key=lambda face: -face.box.side)
     for face in ordered:
         _draw_box(canvas, face)
-        _draw_points(canvas, face)
-        _draw_axes(canvas, face)
+        draw_face(canvas, face)
     return _with_labels(canvas, ordered)
+
+
+def draw_face(canvas: NDArray[np.uint8], face: Face) -> None:
+    """Draw points and pose axes of a face into an (H, W, 3) RGB image, without square and label.
+
+    A pose that is NaN, from a file that computes none, is left out.
+    """
+    _draw_points(canvas, face)
+    if np.isfinite(face.pose).all():
+        _draw_axes(canvas, face)
 
 
 def stroke_of(side: float) -> float:

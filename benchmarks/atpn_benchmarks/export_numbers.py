@@ -115,7 +115,7 @@ def _speed(folder: Path, model: str, signature: str) -> dict[str, Any]:
 def drift(path: Path, data: Path) -> dict[str, float]:
     """How far a file is from the reference on the development faces, and what that does to NME."""
     from atpn_deploy.datasets import packs
-    from atpn_deploy.training.evaluation import crops_of
+    from atpn_deploy.evaluation.development import crops_of
     from atpn_deploy.weights import predictor, shipped
     from atpn_exporters.opening import identify
     from atpn_exporters.session import SessionOptions
