@@ -141,7 +141,10 @@ class CoordConv(nn.Module):
 class CoordDepthwiseHead(nn.Module):
     """7x7 depthwise convolution to a vector, coordinates appended, then a linear layer.
 
-    Unlike pooling it keeps where a feature was (paper, section 3.1).
+    Unlike pooling it keeps where a feature was (paper, section 3.1). The convolution has a bias
+    and no batch norm: over one pixel, statistics are those of a batch alone, and their noise
+    reaches the landmarks undamped (with batches of 32 the training error stood at 30 % of the
+    inter-ocular distance where it is 10 % without).
     """
 
     planes: Tensor
@@ -152,8 +155,11 @@ class CoordDepthwiseHead(nn.Module):
         if coords:
             self.register_buffer("planes", coordinate_planes(side, side), persistent=False)
         channels = inputs + 2 * coords
-        self.depthwise = ConvNormAct(channels, channels, side, groups=channels, padding=0)
+        self.depthwise = nn.Conv2d(channels, channels, side, groups=channels)
         self.linear = nn.Linear(channels, outputs)
+        # Training starts at the mean shape, at no rotation and at even odds.
+        nn.init.normal_(self.linear.weight, std=1e-3)
+        nn.init.zeros_(self.linear.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, inputs, side, side) to (B, outputs)."""

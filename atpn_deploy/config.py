@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -152,3 +153,33 @@ def config_named(name: str) -> ATPNConfig:
     if name not in CONFIGS:
         raise ConfigError(f"no model is called {name!r}; choose one of {', '.join(CONFIGS)}")
     return CONFIGS[name]
+
+
+#: What an ablation leaves out (tables 7, 8 and 9), as typed and as a field of the config.
+MODULES = {
+    "low-level-features": "low_level_features",
+    "multiview": "multiview",
+    "coord-conv": "coord_conv",
+    "feature-sharing": "feature_sharing",
+    "heatmap": "heatmap",
+}
+
+
+def variant_named(name: str, without: Iterable[str] = (), landmark_count: int = 98) -> ATPNConfig:
+    """A shipped config less some modules or with 68 points; the name says how it differs."""
+    config = config_named(name)
+    left_out = sorted(set(without))
+    if unknown := sorted(set(left_out) - set(MODULES)):
+        raise ConfigError(f"no module is called {unknown}; choose from {', '.join(MODULES)}")
+    parts = [name, *(f"without-{module}" for module in left_out)]
+    parts += ["68"] if landmark_count == 68 else []
+    return replace(
+        config,
+        name="-".join(parts),
+        landmark_count=landmark_count,
+        low_level_features="low-level-features" not in left_out,
+        multiview="multiview" not in left_out,
+        coord_conv="coord-conv" not in left_out,
+        feature_sharing="feature-sharing" not in left_out,
+        heatmap="heatmap" not in left_out,
+    )

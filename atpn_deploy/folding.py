@@ -72,9 +72,9 @@ class FoldedHead(nn.Module):
 
     def __init__(self, block: CoordDepthwiseHead) -> None:
         super().__init__()
-        depthwise = fold_batch_norm(block.depthwise)
+        depthwise = copy.deepcopy(block.depthwise)
         if depthwise.bias is None:
-            raise TypeError("a folded convolution has a bias")
+            raise TypeError("the depthwise head has a bias")
         linear = copy.deepcopy(block.linear)
         if block.coords:
             channels = depthwise.out_channels - block.planes.shape[1]

@@ -1,16 +1,20 @@
 """Write the golden tensors: crops that may be redistributed, and what the reference makes of them.
 
-Run by hand, in a commit of its own: `python golden/make_golden.py`. Tests only ever read.
-The photograph is scikit-image's astronaut (NASA, public domain); all else is drawn here.
+Run by hand, in a commit of its own: `python golden/make_golden.py [--face-model FILE]`. Tests only
+ever read. The photograph is scikit-image's astronaut (NASA, public domain); the renders are made
+from ICT-FaceKit's face model (MIT licence), or kept as they are where its file is not given; all
+else is drawn here.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import platform
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,12 +25,23 @@ from skimage import data
 
 from atpn_deploy.config import CONFIGS
 from atpn_deploy.contract import CROP_SIDE, OUTPUTS
-from atpn_deploy.crop import Box, cut
+from atpn_deploy.crop import Box, box_around, cut
+from atpn_deploy.errors import GoldenError
+from atpn_deploy.golden import read_manifest
+from atpn_deploy.renderer.render import render_face
+from atpn_deploy.renderer.studio import open_studio
 from atpn_deploy.weights import predictor, shipped
 
 FOLDER = Path(__file__).parent
 #: The contract's square round the astronaut's 98 points, in pixels of the 512x512 photograph.
 FACE = Box(left=152.0, top=62.0, side=141.0)
+
+#: Synthetic faces: seed, which decides skin and light, and (yaw, pitch, roll) in degrees.
+RENDERS: tuple[tuple[int, tuple[int, int, int]], ...] = (
+    (101, (0, 0, 0)), (102, (-20, 5, 0)), (103, (25, -10, 8)), (104, (-40, 0, -10)),
+    (105, (45, 10, 0)), (106, (-60, -5, 0)), (107, (60, 0, 12)), (108, (-85, 0, 0)),
+    (109, (85, -8, 0)), (110, (0, 25, 0)), (111, (10, -25, -5)), (112, (-10, 0, 30)),
+)  # fmt: skip
 
 Image = NDArray[np.uint8]
 
@@ -81,6 +96,38 @@ def faces() -> Iterator[tuple[str, Image]]:
     yield "face with the mouth covered", covered
 
 
+def new_renders(model_file: Path) -> Iterator[tuple[Image, dict[str, Any]]]:
+    """Synthetic faces as the contract's crop frames them, and their entries in the manifest."""
+    studio = open_studio(model_file)
+    for seed, pose_deg in RENDERS:
+        pose = np.radians(np.array(pose_deg, np.float64))
+        face = render_face(studio, np.random.default_rng((seed, 0)), (), pose)
+        box = box_around(face.points)
+        points = np.round(box.from_image(face.points), 5)
+        yield (
+            cut(face.image, box),
+            {
+                "name": f"render {seed}, yaw {pose_deg[0]} degrees",
+                "face": True,
+                "render": True,
+                "landmarks": points.tolist(),
+                "pose": np.round(pose, 6).tolist(),
+            },
+        )
+
+
+def kept_renders(folder: Path) -> Iterator[tuple[Image, dict[str, Any]]]:
+    """The renders that a folder of goldens already holds; none where it holds none."""
+    try:
+        manifest = read_manifest(folder)
+    except (OSError, GoldenError) as error:
+        raise SystemExit(f"{error}; give --face-model FILE to make the renders anew") from error
+    images = np.load(folder / "images.npy", allow_pickle=False)
+    for image, entry in zip(images, manifest["crops"], strict=True):
+        if entry.get("render"):
+            yield image, entry
+
+
 def no_faces() -> Iterator[tuple[str, Image]]:
     """Crops without a face, most of which no camera would give."""
     shape = (CROP_SIDE, CROP_SIDE, 3)
@@ -113,11 +160,24 @@ def _check_conditioning(single: NDArray[np.float32], double: NDArray[np.float32]
         raise SystemExit(f"crop {int(error.argmax())} is ill conditioned: {error.max():.2g} px")
 
 
+def all_crops(face_model: Path | None) -> Iterator[tuple[Image, dict[str, Any]]]:
+    """Every crop with its entry in the manifest; a render's holds its exact landmarks and pose.
+
+    Landmarks are fractions of the crop's side, the pose is (yaw, pitch, roll) in radians.
+    """
+    for name, image in faces():
+        yield image, {"name": name, "face": True}
+    yield from new_renders(face_model) if face_model else kept_renders(FOLDER)
+    for name, image in no_faces():
+        yield image, {"name": name, "face": False}
+
+
 def main() -> None:
     """Write images, outputs and the manifest."""
-    named = [(name, image, True) for name, image in faces()]
-    named += [(name, image, False) for name, image in no_faces()]
-    images = np.stack([np.ascontiguousarray(image) for _, image, _ in named])
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--face-model", type=Path, help="make the renders anew from this .npz")
+    crops = list(all_crops(parser.parse_args().face_model))
+    images = np.stack([np.ascontiguousarray(image) for image, _ in crops])
     np.save(FOLDER / "images.npy", images)
     models = {}
     files = ["images.npy"]
@@ -140,8 +200,9 @@ def main() -> None:
             "scikit-image": skimage.__version__,
         },
         "precision": "double, rounded to float32",
-        "source": "scikit-image's astronaut (NASA, public domain) and patterns drawn by the script",
-        "crops": [{"name": name, "face": face} for name, _, face in named],
+        "source": "scikit-image's astronaut (NASA, public domain), renders of ICT-FaceKit's face "
+        "model (MIT licence) and patterns drawn by the script",
+        "crops": [entry for _, entry in crops],
         "models": models,
         # Filled by golden/make_kernel_golden.py: they need exported files.
         "kernel_goldens": [],

@@ -31,6 +31,7 @@ MODULES = {
     "opencv": ("cv2",),
     "skimage": ("skimage",),
     "sklearn": ("sklearn",),
+    "matplotlib": ("matplotlib",),
     "fvcore": ("fvcore",),
 }
 NEEDS = ("shared", *MODULES)

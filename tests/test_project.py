@@ -27,7 +27,7 @@ MODULES = {
 }
 #: The network itself and what trains it: these are PyTorch and OpenCV.
 HEAVY = re.compile(
-    r"atpn_deploy\.(blocks|folding|heatmap|mean_shape|model|training\..*|datasets\..*)"
+    r"atpn_deploy\.(blocks|folding|heatmap|mean_shape|model|training\..*|datasets\..*|renderer\..*)"
 )
 TOOLCHAINS = (
     "ai_edge_litert ai_edge_quantizer cv2 fvcore litert_torch matplotlib onnx onnxruntime "

@@ -22,6 +22,10 @@ def main_of(app: typer.Typer) -> Callable[[], None]:
         except AtpnError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(error.exit_status)
+        except SystemExit as stop:  # typer has turned KeyboardInterrupt into it, and says nothing
+            if stop.code == INTERRUPTED:
+                print("interrupted", file=sys.stderr)
+            raise
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             sys.exit(INTERRUPTED)

@@ -1,55 +1,87 @@
-"""One stage of training: what is learnt, what is frozen, with which loss and for how long."""
+"""The paper's three stages: what is learnt, what is frozen, with which loss and schedule."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from atpn_deploy.datasets.augment import Batch, Sampler
-from atpn_deploy.errors import TrainingError
+from atpn_deploy.datasets.augment import Augmentation, Batch
+from atpn_deploy.errors import ConfigError
 from atpn_deploy.model import ATPN
-from atpn_deploy.training.losses import alignment_loss, pose_loss, tracking_loss
-from atpn_deploy.training.settling import (
-    SETTLING_BATCH,
-    remeasure_batch_norms,
-    silence_idle_channels,
+from atpn_deploy.training.losses import (
+    ALIGNMENT_LOSSES,
+    AlignmentLoss,
+    pose_loss,
+    tracking_loss,
 )
+
+Optimiser = Literal["adam", "adamw"]
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Linear warm-up over a share of the steps, then a cosine down to zero."""
+
+    warmup: float = 0.03
+
+    def factor(self, step: int, steps: int, epoch: float) -> float:
+        """Share of the peak rate at `step` of `steps`; `epoch` is not looked at."""
+        warmup = max(1, round(self.warmup * steps))
+        if step < warmup:
+            return (step + 1) / warmup
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1, steps - warmup)))
+
+
+@dataclass(frozen=True)
+class Decay:
+    """The paper's schedule: the rate loses a share of itself after every so many epochs."""
+
+    loss_of_rate: float  # 0.03: what remains is 0.97 of the rate before
+    every_epochs: int
+
+    def factor(self, step: int, steps: int, epoch: float) -> float:
+        """Share of the first rate at `epoch`."""
+        return float((1 - self.loss_of_rate) ** (epoch // self.every_epochs))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One of the paper's stages: 1 alignment with backbone, 2 tracking, 3 pose."""
+    """One stage: 1 alignment with the backbone, 2 tracking, 3 pose (section 3.4)."""
 
     number: int
-    samples: int
-    batch_size: int = 32
-    learning_rate: float = 1.5e-3  # peak; warm-up over 3 %, then a cosine to zero
+    samples: int  # training crops, faces and backgrounds together
+    batch_size: int = 32  # of all processes together
+    optimiser: Optimiser = "adamw"
+    learning_rate: float = 2e-3
+    schedule: Cosine | Decay = field(default_factory=Cosine)
     weight_decay: float = 1e-4
-    negative_share: float = 0.0
-    settling_samples: int = 3072  # crops to measure the batch norms on at the end
+    alignment_loss: AlignmentLoss = "wing"
+    average: float = 0.998  # decay a step of the moving average of weights; 0 keeps the last ones
+    negative_share: float = 0.0  # of each batch; stage 2 alone
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    settling_samples: int = 3072  # crops that the batch norms are measured on at the end
+
+    def __post_init__(self) -> None:
+        if self.number not in (1, 2, 3):
+            raise ConfigError(f"there is no stage {self.number}; choose 1, 2 or 3")
+        if self.samples < self.batch_size:
+            raise ConfigError(
+                f"{self.samples} samples are less than one batch of {self.batch_size}; give more"
+            )
 
     @property
     def steps(self) -> int:
         """Optimiser steps of the whole stage."""
         return self.samples // self.batch_size
 
-    def rate(self, step: int) -> float:
-        """Learning rate at `step`."""
-        warmup = max(1, round(0.03 * self.steps))
-        if step < warmup:
-            return self.learning_rate * (step + 1) / warmup
-        progress = (step - warmup) / max(1, self.steps - warmup)
-        return self.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))
-
-
-Progress = Callable[[int, float], None]
+    def rate(self, step: int, faces: int) -> float:
+        """Learning rate at `step` of a stage on a set of so many faces."""
+        seen = step * self.batch_size * (1 - self.negative_share)
+        return self.learning_rate * self.schedule.factor(step, self.steps, seen / faces)
 
 
 def trained_parts(model: ATPN, number: int) -> tuple[nn.Module, ...]:
@@ -61,118 +93,20 @@ def trained_parts(model: ATPN, number: int) -> tuple[nn.Module, ...]:
     }[number]
 
 
-def stage_loss(model: ATPN, number: int, batch: Batch) -> Tensor:
-    """Forward one batch and compute the stage's loss."""
-    planar = model.planar(torch.from_numpy(batch.image).float())
-    if number == 1:
+def stage_loss(model: ATPN, stage: Stage, batch: Batch) -> Tensor:
+    """Forward one batch and compute the stage's loss (equations 3, 5 and 7)."""
+    device = next(model.parameters()).device
+    planar = model.planar(torch.from_numpy(batch.image).to(device).float())
+    if stage.number == 1:
         landmarks, _ = model.align(planar)
-        return alignment_loss(
-            landmarks, torch.from_numpy(batch.points), torch.from_numpy(batch.weights)
-        )
+        points = torch.from_numpy(batch.points).to(device)
+        weights = torch.from_numpy(batch.weights).to(device)
+        return ALIGNMENT_LOSSES[stage.alignment_loss](landmarks.float(), points, weights)
     with torch.no_grad():
         landmarks, low = model.align(planar)
         heat = model.heat(landmarks)
-    if number == 2:
-        return tracking_loss(model.tracking(planar, low, heat), torch.from_numpy(batch.is_face))
-    angles = model.pose_angles(model.pose(planar, low, heat))
-    return pose_loss(angles, torch.from_numpy(batch.pose))
-
-
-def train_stage(
-    model: ATPN,
-    stage: Stage,
-    sampler: Sampler,
-    checkpoint: Path,
-    *,
-    progress: Progress = lambda step, loss: None,
-    save_every: int = 500,
-) -> None:
-    """Train in place; resumes from `checkpoint` exactly where a killed run had saved it."""
-    parts = trained_parts(model, stage.number)
-    model.eval().requires_grad_(False)
-    for part in parts:
-        part.train().requires_grad_(True)
-    # Decay apart from the gradient (AdamW). As part of it, Adam would scale it up wherever the
-    # gradient vanishes: within 3,000 steps the depthwise filters of idle channels were at 1e-20.
-    optimiser = torch.optim.AdamW(
-        [p for part in parts for p in part.parameters()],
-        lr=stage.learning_rate,
-        betas=(0.9, 0.999),
-        weight_decay=stage.weight_decay,
-    )
-    first = _restore(checkpoint, model, optimiser) if checkpoint.exists() else 0
-
-    def draw(step: int, size: int = stage.batch_size) -> Batch:
-        return sampler.batch(
-            step,
-            size,
-            negative_share=stage.negative_share,
-            posed=stage.number == 3,
-        )
-
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(draw, first)
-        for step in range(first, stage.steps):
-            batch, coming = coming.result(), pool.submit(draw, step + 1)
-            for group in optimiser.param_groups:
-                group["lr"] = stage.rate(step)
-            loss = stage_loss(model, stage.number, batch)
-            if not math.isfinite(loss.item()):
-                raise TrainingError(
-                    f"stage {stage.number}: the loss is {loss.item()} at step {step}; "
-                    "lower the learning rate"
-                )
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-            progress(step, loss.item())
-            if (step + 1) % save_every == 0 or step + 1 == stage.steps:
-                _save(checkpoint, model, optimiser, step + 1)
-
-    def settle(index: int) -> Tensor:
-        return stage_loss(model, stage.number, draw(stage.steps + index, SETTLING_BATCH))
-
-    remeasure_batch_norms(parts, settle, stage.settling_samples // SETTLING_BATCH)
-    for part in parts:
-        silence_idle_channels(part)
-    model.eval().requires_grad_(False)
-
-
-def _save(path: Path, model: ATPN, optimiser: torch.optim.Optimizer, step: int) -> None:
-    """Write model and optimiser aside, then rename: a kill leaves the last one whole."""
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for index, state in optimiser.state_dict()["state"].items():
-        tensors |= {f"adam.{index}.{name}": torch.as_tensor(v) for name, v in state.items()}
-    aside = path.with_suffix(".partial")
-    save_file(
-        {name: tensor.contiguous() for name, tensor in tensors.items()},
-        aside,
-        metadata={"step": str(step)},
-    )
-    aside.rename(path)
-
-
-def _restore(path: Path, model: ATPN, optimiser: torch.optim.Optimizer) -> int:
-    """Load what `_save` wrote and return the next step."""
-    from safetensors import safe_open
-
-    tensors = load_file(path)
-    with safe_open(path, "pt") as archive:
-        step = int(archive.metadata()["step"])
-    try:
-        model.load_state_dict(
-            {n.removeprefix("model."): t for n, t in tensors.items() if n.startswith("model.")}
-        )
-    except RuntimeError as error:  # what torch raises for names or shapes that differ
-        raise TrainingError(
-            f"{path} is of another network than {model.config.name}; give another output folder"
-        ) from error
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("adam."):
-            _, index, key = name.split(".", 2)
-            state.setdefault(int(index), {})[key] = tensor
-    optimiser.load_state_dict(
-        {"state": state, "param_groups": optimiser.state_dict()["param_groups"]}
-    )
-    return step
+    if stage.number == 2:
+        logits = model.tracking(planar, low, heat)
+        return tracking_loss(logits.float(), torch.from_numpy(batch.is_face).to(device))
+    angles = model.pose_angles(model.pose(planar, low, heat).float())
+    return pose_loss(angles, torch.from_numpy(batch.pose).to(device))

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from atpn_deploy.datasets.augment import Augmentation, Batch, Sampler
-from atpn_deploy.datasets.faces import FaceSet, concatenate
+from atpn_deploy.datasets.faces import FaceSet, boxes_of, concatenate
 from atpn_deploy.mean_shape import mean_shape, mirror_map
 
 LEFT, RIGHT = 60, 72  # outer eye corners: red and green dots
@@ -34,7 +34,13 @@ def faces(side: int = 120) -> FaceSet:
     image, points = dotted_face(side)
     weights = np.ones((1, 98), np.float32)
     weights[0, LEFT], weights[0, RIGHT] = 0.25, 0.75
-    return FaceSet([image], points[None], weights, np.array([[YAW, PITCH, 0]], np.float32))
+    return face_set(image, points, weights)
+
+
+def face_set(image: Image, points: NDArray[np.float32], weights: NDArray[np.float32]) -> FaceSet:
+    pose = np.array([[YAW, PITCH, 0]], np.float32)
+    boxes = boxes_of(points[None], np.ones((1, 98), np.float32))
+    return FaceSet([image], boxes, points[None], weights, pose, ("a face",))
 
 
 def backgrounds() -> list[Image]:
@@ -47,10 +53,14 @@ def sampler(side: int = 120, augmentation: Augmentation = CLEAN, seed: int = 1) 
 
 
 def same(one: Batch, other: Batch) -> bool:
-    return all(
+    return one.names == other.names and all(
         np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-        for a, b in zip(vars(one).values(), vars(other).values(), strict=True)
+        for a, b in zip(arrays(one).values(), arrays(other).values(), strict=True)
     )
+
+
+def arrays(batch: Batch) -> dict[str, NDArray[np.generic]]:
+    return {name: value for name, value in vars(batch).items() if isinstance(value, np.ndarray)}
 
 
 def dot(crop: Image, channel: int) -> NDArray[np.float64]:
@@ -74,7 +84,7 @@ def test_the_same_seed_and_step_give_the_same_batch() -> None:
 
 def test_a_batch_has_the_stated_shapes() -> None:
     batch = sampler().batch(0, 5, negative_share=0.4)
-    shapes = {name: (array.shape, array.dtype.name) for name, array in vars(batch).items()}
+    shapes = {name: (array.shape, array.dtype.name) for name, array in arrays(batch).items()}
     assert shapes == {
         "image": ((5, 112, 112, 3), "uint8"),
         "points": ((5, 98, 2), "float32"),
@@ -155,6 +165,6 @@ def test_crops_stray_no_further_than_they_may() -> None:
 def test_a_large_face_is_averaged_and_not_decimated() -> None:
     image, points = dotted_face(600)
     image[...] = (np.indices(image.shape[:2]).sum(0) % 2 * 255)[..., None]  # a checkerboard
-    large = FaceSet([image], points[None], np.ones((1, 98), np.float32), faces().pose)
+    large = face_set(image, points, np.ones((1, 98), np.float32))
     for crop in Sampler(large, backgrounds(), CLEAN, seed=1).batch(0, 6).image:
         assert crop[30:80, 30:80].std((0, 1)).max() < 30  # decimated, it is above 60
