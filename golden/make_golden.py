@@ -136,7 +136,7 @@ def no_faces() -> Iterator[tuple[str, Image]]:
     yield "rocket of the astronaut photograph", cut(photo, Box(370, 40, 140))
     yield "black", np.zeros(shape, np.uint8)
     yield "white", np.full(shape, 255, np.uint8)
-    yield "grey", np.full(shape, 127, np.uint8)
+    yield "grey", np.full(shape, 96, np.uint8)
     yield "noise", np.random.default_rng(2).integers(0, 256, shape, np.uint8)
     row, column = np.mgrid[:CROP_SIDE, :CROP_SIDE]
     checks = 96 + 64 * ((row // 8 + column // 8) % 2)

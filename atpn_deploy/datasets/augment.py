@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from atpn_deploy.contract import CROP_SIDE
 from atpn_deploy.crop import MARGIN
 from atpn_deploy.datasets.faces import FaceSet, Image
+from atpn_deploy.datasets.patterns import random_pattern
 from atpn_deploy.errors import DatasetError
 from atpn_deploy.mean_shape import mirror_map
 
@@ -231,7 +232,7 @@ class Sampler:
         """One crop without a face: a background, a misplaced face crop, or no photograph at all."""
         kind = rng.random()
         if kind < 0.06:
-            crop, name = _synthetic(rng), "no photograph"
+            crop, name = random_pattern(rng), "no photograph"
         elif kind < 0.3:
             crop, name = self._misplaced(rng), "a misplaced face"
         else:
@@ -305,26 +306,3 @@ class Sampler:
             grain = rng.normal(0, rng.uniform(2, 12), crop.shape)
             crop = np.clip(crop + grain, 0, 255).astype(np.uint8)
         return crop
-
-
-def _synthetic(rng: Rng) -> Image:
-    """A crop that no camera took: flat, noise, a ramp, stripes, a board or rings."""
-    shape = (CROP_SIDE, CROP_SIDE, 3)
-    kind = rng.integers(6)
-    if kind == 0:
-        return np.broadcast_to(rng.integers(0, 256, 3), shape).astype(np.uint8)
-    if kind == 1:
-        return rng.integers(0, 256, shape).astype(np.uint8)
-    x = np.broadcast_to(np.linspace(0, 1, CROP_SIDE), shape[:2])
-    x, y = (x, x.T) if rng.random() < 0.5 else (x.T, x)
-    waves = rng.uniform(4, 80)
-    pattern = 2 * x - 1
-    if kind == 3:
-        pattern = np.sin(waves * x)
-    elif kind == 4:
-        pattern = np.sign(np.sin(waves * x) * np.sin(waves * y))
-    elif kind == 5:
-        pattern = np.sin(waves * np.hypot(x - rng.uniform(), y - rng.uniform()))
-    low, high = rng.uniform(0, 255, (2, 3))
-    crop = low + (high - low) * (pattern[..., None] + 1) / 2
-    return np.asarray(crop, np.uint8)

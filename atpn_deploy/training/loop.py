@@ -21,6 +21,7 @@ from atpn_deploy.training.processes import Process
 from atpn_deploy.training.run_state import RunState
 from atpn_deploy.training.settling import (
     SETTLING_BATCH,
+    normalise_heads,
     remeasure_batch_norms,
     silence_idle_channels,
 )
@@ -189,9 +190,11 @@ def _settle(
         batch = _draw(stage, sampler, stage.steps + index, SETTLING_BATCH, Process())
         return stage_loss(model, stage, batch)
 
-    remeasure_batch_norms(parts, forward, stage.settling_samples // SETTLING_BATCH)
+    batches = stage.settling_samples // SETTLING_BATCH
+    remeasure_batch_norms(parts, forward, batches)
     for part in parts:
         silence_idle_channels(part)
+    normalise_heads(parts, forward, batches)
     model.eval().requires_grad_(False)
 
 

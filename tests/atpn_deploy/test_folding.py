@@ -40,16 +40,18 @@ CONFIGS = {
 
 
 def trained(module: M) -> M:
-    """Give batch norms statistics, scales and shifts as training leaves them."""
+    """Give batch norms and linear layers numbers as training leaves them."""
     torch.manual_seed(3)
-    for norm in module.modules():
-        if isinstance(norm, nn.BatchNorm2d):
-            nn.init.normal_(norm.weight, 1, 0.3)
-            nn.init.normal_(norm.bias, 0, 0.5)
-            assert norm.running_mean is not None
-            assert norm.running_var is not None
-            norm.running_mean.normal_(0, 2)
-            norm.running_var.uniform_(0.05, 4)
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, 0, 0.3)
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.normal_(part.weight, 1, 0.3)
+            nn.init.normal_(part.bias, 0, 0.5)
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            part.running_mean.normal_(0, 2)
+            part.running_var.uniform_(0.05, 4)
     return module.eval().requires_grad_(False)
 
 

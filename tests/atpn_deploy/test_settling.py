@@ -3,8 +3,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from atpn_deploy.blocks import CoordDepthwiseHead
 from atpn_deploy.training.settling import (
     IDLE_VARIANCE,
+    normalise_heads,
     remeasure_batch_norms,
     silence_idle_channels,
 )
@@ -50,3 +52,19 @@ def test_without_batches_the_statistics_stay() -> None:
     remeasure_batch_norms([layer], lambda i: None, 0)
     assert layer.running_var is not None
     assert layer.running_var.item() == 0.25
+
+
+def test_normalised_heads_compute_the_same_from_channels_of_one_size() -> None:
+    torch.manual_seed(5)
+    head = CoordDepthwiseHead(6, 10, side=7, coords=True).requires_grad_(False)
+    nn.init.normal_(head.linear.weight, 0, 0.3)
+    head.depthwise.weight.data *= torch.logspace(-1, 2, 8)[:, None, None, None]
+    images = torch.randn(64, 6, 7, 7)
+    before = head(images)
+    normalise_heads([head], lambda index: head(images[32 * index :][:32]), 2)
+
+    planes = head.planes.expand(64, -1, -1, -1)
+    channels = head.depthwise(torch.cat((images, planes), 1)).flatten(1)[:, :6]
+    torch.testing.assert_close(channels.mean(0), torch.zeros(6), rtol=0, atol=1e-4)
+    torch.testing.assert_close(channels.std(0), torch.ones(6), rtol=0, atol=1e-4)
+    torch.testing.assert_close(head(images), before, rtol=0, atol=1e-4)
