@@ -50,9 +50,9 @@ def normalise_heads(
 ) -> None:
     """Give each channel between a head's 7x7 convolution and its linear layer mean 0, deviation 1.
 
-    An exact rewrite of the weights of both: the function stays the same. All channels there share
-    one int8 step, and training leaves them of very different size (int8 landmarks were off by 1.33
-    pixels before, for which see docs/calibration.md).
+    An exact rewrite of the weights of both: the function stays the same. Where the head is
+    quantised (full-int8) all channels there share one step, and training leaves them of very
+    different size; files whose heads stay float don't change by it.
     """
     heads = [m for part in parts for m in part.modules() if isinstance(m, CoordDepthwiseHead)]
     seen: list[list[Tensor]] = [[] for _ in heads]

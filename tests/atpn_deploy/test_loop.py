@@ -163,7 +163,9 @@ def test_a_stage_ends_with_the_average_of_its_weights(
         for mean, weight in zip(expected, convolutions(model), strict=True):
             mean.mul_(keep).add_(weight, alpha=1 - keep)
 
-    train_stage(model, replace(stage(3, 4), average=decay, settling_samples=0), make_sampler(), run, by_hand)
+    train_stage(
+        model, replace(stage(3, 4), average=decay, settling_samples=0), make_sampler(), run, by_hand
+    )
     for mean, weight in zip(expected, convolutions(model), strict=True):
         torch.testing.assert_close(weight, mean, rtol=0, atol=1e-6)
 
