@@ -150,3 +150,6 @@ def _create(output: Path) -> None:
 
 
 main = main_of(app)
+
+if __name__ == "__main__":
+    main()

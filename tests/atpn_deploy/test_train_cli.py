@@ -315,3 +315,10 @@ finally:
     assert ended.returncode == 0
     assert "--samples" in ended.stdout
     assert ended.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_module_is_the_command_too() -> None:
+    """`torchrun -m atpn_deploy.cli.train`, as the documentation has it."""
+    command = [sys.executable, "-m", "atpn_deploy.cli.train", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "--stage" in done.stdout
