@@ -48,6 +48,7 @@ def ablate(
     from atpn_deploy.training.memory import keep_memory
     from atpn_deploy.training.processes import Process
     from atpn_deploy.training.recipes import recipe_named
+    from atpn_deploy.training.run_state import write_whole
     from atpn_deploy.training.session import Place
     from atpn_deploy.training.sources import TrainingData
     from atpn_deploy.weights import shipped
@@ -75,8 +76,8 @@ def ablate(
     notes = [f"Ours: {samples:,} training crops a variant, seed {seed}, recipe {recipe}."]
     made = table_of(ablation, model, rows, notes)
     console.print(to_terminal(made))
-    (output / f"table{table}.md").write_text(to_markdown(made))
-    (output / f"table{table}.json").write_text(to_json([made]))
+    write_whole(output / f"table{table}.md", lambda aside: aside.write_text(to_markdown(made)))
+    write_whole(output / f"table{table}.json", lambda aside: aside.write_text(to_json([made])))
 
 
 main = main_of(app)

@@ -12,7 +12,6 @@ import torch
 
 from atpn_deploy.config import ATPNConfig
 from atpn_deploy.datasets.augment import Sampler
-from atpn_deploy.datasets.faces import FaceSet
 from atpn_deploy.errors import ConfigError, DatasetError, TrainingError
 from atpn_deploy.model import ATPN
 from atpn_deploy.training.loop import Run, train_stage
@@ -87,9 +86,9 @@ def train(
     unreadable: dict[str, str] = {}
     for stage in stages:
         faces = data.faces(stage.number)
-        if stage.number == 3 and not _posed(faces):
-            raise TrainingError("stage 3 needs faces with a known pose; these have none")
         sampler = Sampler(faces, negatives, stage.augmentation, seed=seed * 10 + stage.number)
+        if stage.number == 3 and not sampler.count(posed=True):
+            raise TrainingError("stage 3 needs faces with a known pose; these have none")
         run = Run(
             place.output / f"stage{stage.number}.safetensors",
             place.process,
@@ -116,12 +115,6 @@ def train(
             write_whole(written, lambda aside: save_state(network, aside))
             _report(unreadable, place.output)
     return unreadable
-
-
-def _posed(faces: FaceSet) -> bool:
-    import numpy as np
-
-    return bool(np.isfinite(faces.pose).all(1).any())
 
 
 def _report(unreadable: dict[str, str], output: Path) -> None:

@@ -115,14 +115,18 @@ def _speed(folder: Path, model: str, signature: str) -> dict[str, Any]:
 def drift(path: Path, data: Path) -> dict[str, float]:
     """How far a file is from the reference on the development faces, and what that does to NME."""
     from atpn_deploy.datasets import packs
-    from atpn_deploy.evaluation.development import crops_of
+    from atpn_deploy.evaluation.views import Crops
     from atpn_deploy.weights import predictor, shipped
     from atpn_exporters.opening import identify
     from atpn_exporters.session import SessionOptions
     from atpn_exporters.verification import run_all
 
     faces = packs.wflw_dev(data)
-    crops, points = crops_of(faces.images, faces.points)
+    cut = Crops(faces.images, faces.boxes)
+    crops = np.stack([cut[i] for i in range(len(cut))])
+    points = np.stack(
+        [square.from_image(p) for square, p in zip(cut.squares, faces.points, strict=True)]
+    ).astype(np.float32)
     artifact = identify(path)
     reference = predictor(shipped(str(artifact.metadata["model"])).load())(crops)
     with artifact.target.load(path, SessionOptions()) as session:

@@ -161,17 +161,3 @@ def test_300vw_is_measured_by_category(tmp_path: Path, spread_points) -> None:
     assert (figures.detection_frames, figures.tracking_frames) == (2 * 31, 0)
     assert figures.failure_percent == 100
     assert figures.nme_tracking_percent == figures.nme_detection_percent
-
-
-def test_development_figures_are_those_of_the_packs(shared_data: Path) -> None:
-    from atpn_deploy.evaluation.development import figures
-
-    found = figures(perfect().predict, shared_data)
-    assert list(found) == [
-        *("nme_percent", "fr_percent", "auc", "ap"),
-        *("yaw_deg", "pitch_deg", "roll_deg", "mae_deg"),
-    ]
-    assert found["fr_percent"] == 100
-    assert found["ap"] == pytest.approx(168 / 1168)
-    angles = (found["yaw_deg"] + found["pitch_deg"] + found["roll_deg"]) / 3
-    assert found["mae_deg"] == pytest.approx(angles)
