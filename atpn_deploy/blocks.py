@@ -38,6 +38,20 @@ class ConvNormAct(nn.Sequential):
             self.act = activation(act)
 
 
+class DeconvNorm(nn.Sequential):
+    """Twice the height and width: a dense 2x2 deconvolution with stride 2, then a batch norm.
+
+    Without the norm, what the coarse levels add grows during training to twenty times the level it
+    is added to, and an int8 sum then keeps nothing of the latter. The deconvolution is dense and
+    has no bias: a grouped one, or one with a bias, breaks TFLite int8.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.deconv = nn.ConvTranspose2d(channels, channels, 2, 2, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+
 class SqueezeExcite(nn.Module):
     """Channel attention: x * hard_sigmoid(expand(relu(reduce(mean(x))))), reduced four times."""
 

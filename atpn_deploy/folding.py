@@ -1,8 +1,9 @@
 """Exact rewrites for deployment: the same function with fewer operators.
 
-Batch norm is folded into its convolution, the 0..1 scaling into the stem, coordinate planes into a
-constant map (CoordConv) or a bias (depthwise head), and the softmax over two classes becomes the
-sigmoid of their difference. Tests hold each rewrite equal to the reference.
+Batch norm is folded into its convolution (what one behind a deconvolution adds, into the level that
+is added there), the 0..1 scaling into the stem, coordinate planes into a constant map (CoordConv)
+or a bias (depthwise head), and the softmax over two classes becomes the sigmoid of their
+difference. Tests hold each rewrite equal to the reference.
 """
 
 from __future__ import annotations
@@ -16,20 +17,28 @@ from torch.nn import functional
 
 from atpn_deploy.blocks import ConvNormAct, CoordConv, CoordDepthwiseHead
 from atpn_deploy.contract import SIGNATURES
-from atpn_deploy.model import ATPN
+from atpn_deploy.model import ATPN, Neck
 
 
 def fold_batch_norm(block: ConvNormAct) -> nn.Conv2d:
     """The convolution with bias that equals `block.conv` followed by `block.norm` in eval mode."""
-    conv, norm = block.conv, block.norm
-    if norm.running_mean is None or norm.running_var is None:
-        raise TypeError("a batch norm without running statistics cannot be folded")
-    # In double precision: the fold then adds no error of its own to the float32 weights.
-    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    conv = block.conv
+    scale, shift = scale_and_shift(block.norm)
     folded = copy.deepcopy(conv)
     folded.weight = nn.Parameter((conv.weight.double() * scale[:, None, None, None]).float())
-    folded.bias = nn.Parameter((norm.bias.double() - norm.running_mean.double() * scale).float())
+    folded.bias = nn.Parameter(shift.float())
     return folded
+
+
+def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """What a batch norm does in eval mode, y = scale x + shift, each (C,).
+
+    In double precision: a fold then adds no error of its own to the float32 weights.
+    """
+    if norm.running_mean is None or norm.running_var is None:
+        raise TypeError("a batch norm without running statistics cannot be folded")
+    scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
+    return scale, norm.bias.double() - norm.running_mean.double() * scale
 
 
 class FoldedConv(nn.Sequential):
@@ -40,6 +49,24 @@ class FoldedConv(nn.Sequential):
         self.conv = fold_batch_norm(block)
         if hasattr(block, "act"):
             self.act = copy.deepcopy(block.act)
+
+
+def fold_neck(neck: Neck) -> None:
+    """Fold a neck's batch norms; what a deconvolution's would add, the level it is added to adds.
+
+    A deconvolution with a bias of its own can't be quantised by LiteRT's tools.
+    """
+    for name in ("low", "mid", "high"):
+        setattr(neck, name, FoldedConv(neck.get_submodule(name)))
+    for level, up in (("mid", "up_mid"), ("low", "up_low")):
+        block = neck.get_submodule(up)
+        deconv = copy.deepcopy(block.get_submodule("deconv"))
+        scale, shift = scale_and_shift(block.get_submodule("norm"))
+        weight = deconv.get_parameter("weight").double()  # (inputs, outputs, 2, 2)
+        deconv.weight = nn.Parameter((weight * scale[:, None, None]).float())
+        bias = neck.get_parameter(f"{level}.conv.bias")
+        bias.data = (bias.double() + shift).float()
+        setattr(neck, up, deconv)
 
 
 class FoldedCoordConv(nn.Module):
@@ -121,6 +148,9 @@ def _fold(module: nn.Module) -> nn.Module:
         return FoldedCoordConv(module)
     if isinstance(module, CoordDepthwiseHead):
         return FoldedHead(module)
+    if isinstance(module, Neck):
+        fold_neck(module)
+        return module
     for name, child in module.named_children():
         setattr(module, name, _fold(child))
     return module

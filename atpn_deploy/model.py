@@ -11,6 +11,7 @@ from atpn_deploy.blocks import (
     ConvNormAct,
     CoordConv,
     CoordDepthwiseHead,
+    DeconvNorm,
     Multiview,
     stage,
 )
@@ -51,9 +52,8 @@ class Neck(nn.Module):
         self.low = ConvNormAct(low, out, 1)
         self.mid = ConvNormAct(mid, out, 1)
         self.high = ConvNormAct(high, out, 1)
-        # Dense and without bias: a grouped deconvolution or one with bias breaks TFLite int8.
-        self.up_mid = nn.ConvTranspose2d(out, out, 2, 2, bias=False)
-        self.up_low = nn.ConvTranspose2d(out, out, 2, 2, bias=False)
+        self.up_mid = DeconvNorm(out)
+        self.up_low = DeconvNorm(out)
 
     def forward(self, low: Tensor, mid: Tensor, high: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Three levels in, three levels of `out` channels out."""
