@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from atpn_deploy.blocks import ConvNormAct, CoordConv, CoordDepthwiseHead
+from atpn_deploy.blocks import ConvNormAct, CoordConv, CoordDepthwiseHead, DeconvNorm
 from atpn_deploy.contract import SIGNATURES
 from atpn_deploy.model import ATPN, Neck
 
@@ -51,22 +51,31 @@ class FoldedConv(nn.Sequential):
             self.act = copy.deepcopy(block.act)
 
 
-def fold_neck(neck: Neck) -> None:
-    """Fold a neck's batch norms; what a deconvolution's would add, the level it is added to adds.
+class FoldedNeck(nn.Module):
+    """A neck without batch norms; what a deconvolution's adds, the level that is added there adds.
 
     A deconvolution with a bias of its own can't be quantised by LiteRT's tools.
     """
-    for name in ("low", "mid", "high"):
-        setattr(neck, name, FoldedConv(neck.get_submodule(name)))
-    for level, up in (("mid", "up_mid"), ("low", "up_low")):
-        block = neck.get_submodule(up)
-        deconv = copy.deepcopy(block.get_submodule("deconv"))
-        scale, shift = scale_and_shift(block.get_submodule("norm"))
-        weight = deconv.get_parameter("weight").double()  # (inputs, outputs, 2, 2)
-        deconv.weight = nn.Parameter((weight * scale[:, None, None]).float())
-        bias = neck.get_parameter(f"{level}.conv.bias")
-        bias.data = (bias.double() + shift).float()
-        setattr(neck, up, deconv)
+
+    def __init__(self, neck: Neck) -> None:
+        super().__init__()
+        self.low, self.mid, self.high = (FoldedConv(c) for c in (neck.low, neck.mid, neck.high))
+        self.up_mid = _fold_deconvolution(neck.up_mid, self.mid.conv)
+        self.up_low = _fold_deconvolution(neck.up_low, self.low.conv)
+
+    forward = Neck.forward
+
+
+def _fold_deconvolution(block: DeconvNorm, level: nn.Conv2d) -> nn.ConvTranspose2d:
+    """The block's deconvolution with its norm's scale; the norm's shift moves into `level`."""
+    scale, shift = scale_and_shift(block.norm)
+    deconv = copy.deepcopy(block.deconv)
+    weight = deconv.weight.double() * scale[:, None, None]  # (inputs, outputs, 2, 2)
+    deconv.weight = nn.Parameter(weight.float())
+    if level.bias is None:
+        raise TypeError("a folded convolution has a bias")
+    level.bias = nn.Parameter((level.bias.double() + shift).float())
+    return deconv
 
 
 class FoldedCoordConv(nn.Module):
@@ -149,8 +158,7 @@ def _fold(module: nn.Module) -> nn.Module:
     if isinstance(module, CoordDepthwiseHead):
         return FoldedHead(module)
     if isinstance(module, Neck):
-        fold_neck(module)
-        return module
+        return FoldedNeck(module)
     for name, child in module.named_children():
         setattr(module, name, _fold(child))
     return module

@@ -54,7 +54,7 @@ def train(
     device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
     precision: Annotated[str, typer.Option(help="auto (bf16 on a GPU), fp32 or bf16")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads of each process", min=1)] = 2,
-    loaders: Annotated[int, typer.Option(help="threads that draw batches ahead", min=1)] = 1,
+    loaders: Annotated[int, typer.Option(help="processes that draw batches ahead", min=0)] = 1,
     save_every: Annotated[int, typer.Option(help="steps between checkpoints", min=1)] = 500,
 ) -> None:
     """Train one stage or all; a killed run goes on where it was when started again.

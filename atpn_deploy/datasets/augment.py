@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -132,6 +132,15 @@ class Sampler:
             np.array([crop.is_face for crop in crops]),
             tuple(crop.name for crop in crops),
         )
+
+    def remember(self, unreadable: Mapping[str, str]) -> None:
+        """Take in what other processes could not read; DatasetError where it is too much."""
+        if unreadable.keys() <= self.unreadable.keys():
+            return
+        self.unreadable.update(unreadable)
+        self._check_left("faces", self.faces.names)
+        if len(self.negatives):
+            self._check_left("backgrounds", [f"background {i}" for i in range(len(self.negatives))])
 
     def _shuffled(self, epoch: int, posed: bool) -> NDArray[np.intp]:
         """The order of one round through the faces."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,15 +53,33 @@ class RenderedFace:
 
 
 def rendered_faces(
-    model_file: Path, count: int, seed: int, backgrounds: Sequence[Image] = ()
+    model_file: Path,
+    count: int,
+    seed: int,
+    backgrounds: Sequence[Image] = (),
+    processes: int = 1,
 ) -> FaceSet:
-    """`count` synthetic faces of 160x160 pixels with 98 points and pose.
+    """`count` synthetic faces of 160x160 pixels with 98 points and pose, about 0.1 s each.
 
-    Face i depends on (seed, i) and the backgrounds alone. Without backgrounds they are drawn.
-    DatasetError where the model file is missing or another one.
+    Face i depends on (seed, i) and the backgrounds alone, however many processes draw. Without
+    backgrounds they are drawn. DatasetError where the model file is missing or another one.
     """
+    if processes == 1 or count < processes:
+        return face_set(_every(model_file, seed, range(count), backgrounds), seed)
+    shares = [range(first, count, processes) for first in range(processes)]
+    # OpenCV's own threads don't survive a fork.
+    with ProcessPoolExecutor(processes, initializer=cv2.setNumThreads, initargs=(0,)) as pool:
+        parts = [pool.submit(_every, model_file, seed, share, backgrounds) for share in shares]
+        drawn = [part.result() for part in parts]
+    return face_set([drawn[index % processes][index // processes] for index in range(count)], seed)
+
+
+def _every(
+    model_file: Path, seed: int, indices: Sequence[int], backgrounds: Sequence[Image]
+) -> list[RenderedFace]:
+    """The faces of these numbers."""
     studio = open_studio(model_file)
-    return face_set([rendered(studio, seed, index, backgrounds) for index in range(count)], seed)
+    return [rendered(studio, seed, index, backgrounds) for index in indices]
 
 
 def rendered(

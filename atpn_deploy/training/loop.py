@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from atpn_deploy.datasets.augment import Batch, Sampler
 from atpn_deploy.errors import TrainingError
 from atpn_deploy.model import ATPN
 from atpn_deploy.training.average import AveragedWeights
+from atpn_deploy.training.loading import coming_batches, draw
 from atpn_deploy.training.processes import Process
 from atpn_deploy.training.run_state import RunState
 from atpn_deploy.training.settling import (
@@ -38,7 +38,7 @@ class Run:
     checkpoint: Path
     process: Process = field(default_factory=Process)
     bfloat16: bool = False
-    loaders: int = 1  # threads that draw batches ahead
+    loaders: int = 0  # processes that draw batches ahead
     save_every: int = 500  # steps
 
 
@@ -73,7 +73,8 @@ def train_stage(
     if run.checkpoint.exists():
         first, unreadable = state.restore(run.checkpoint, plan)
         sampler.unreadable.update(unreadable)
-    with _batches(stage, sampler, run, first) as coming:
+    coming = coming_batches(stage, sampler, run.process, first, run.loaders)
+    with closing(coming):  # an error ends the loaders too
         for step, batch in enumerate(coming, first):
             rate = stage.rate(step, sampler.count(posed=stage.number == 3))
             state.set_rate(rate)
@@ -148,46 +149,13 @@ def _to_blame(model: ATPN, stage: Stage, batch: Batch, process: Process) -> tupl
     return tuple(dict.fromkeys(everywhere or batch.names))
 
 
-def _draw(stage: Stage, sampler: Sampler, step: int, size: int, process: Process) -> Batch:
-    return sampler.batch(
-        step,
-        size,
-        negative_share=stage.negative_share,
-        posed=stage.number == 3,
-        part=(process.rank, process.world),
-    )
-
-
-@contextmanager
-def _batches(stage: Stage, sampler: Sampler, run: Run, first: int) -> Iterator[Iterator[Batch]]:
-    """The batches of steps `first` to the last, drawn ahead by threads."""
-    with ThreadPoolExecutor(run.loaders) as pool:
-
-        def draw(step: int) -> Batch:
-            return _draw(stage, sampler, step, stage.batch_size, run.process)
-
-        def coming() -> Iterator[Batch]:
-            ahead = 2 * run.loaders
-            queue = [pool.submit(draw, s) for s in range(first, min(first + ahead, stage.steps))]
-            for step in range(first, stage.steps):
-                batch = queue.pop(0).result()
-                if step + ahead < stage.steps:
-                    queue.append(pool.submit(draw, step + ahead))
-                yield batch
-
-        try:
-            yield coming()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
 def _settle(
     model: ATPN, stage: Stage, sampler: Sampler, parts: tuple[nn.Module, ...], run: Run
 ) -> None:
     """Fit the batch norms for deployment; every process measures the same crops."""
 
     def forward(index: int) -> Tensor:
-        batch = _draw(stage, sampler, stage.steps + index, SETTLING_BATCH, Process())
+        batch = draw(stage, sampler, stage.steps + index, SETTLING_BATCH, Process())
         return stage_loss(model, stage, batch)
 
     batches = stage.settling_samples // SETTLING_BATCH

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -92,15 +93,19 @@ class TrainingData:
     def _rendered(self, face_model: Path) -> FaceSet:
         backgrounds = self.negatives()
         if self.cache is None:
-            return rendered_faces(face_model, self.renders, RENDER_SEED, backgrounds)
+            return self._drawn(face_model, backgrounds)
         # The first face tells one version of the renderer from another.
         first = rendered_faces(face_model, 1, RENDER_SEED, backgrounds)
         content = face_model.read_bytes() + first.images[0].tobytes() + first.points.tobytes()
         name = hashlib.sha256(content).hexdigest()[:16]
         path = self.cache / f"renders-{name}-{self.renders}.npz"
         if not path.is_file():
-            _store(rendered_faces(face_model, self.renders, RENDER_SEED, backgrounds), path)
+            _store(self._drawn(face_model, backgrounds), path)
         return _stored(path)
+
+    def _drawn(self, face_model: Path, backgrounds: Sequence[Image]) -> FaceSet:
+        processes = os.cpu_count() or 1
+        return rendered_faces(face_model, self.renders, RENDER_SEED, backgrounds, processes)
 
 
 RENDER_SEED = 0

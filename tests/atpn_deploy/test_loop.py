@@ -82,7 +82,7 @@ def test_a_killed_run_resumes_to_the_same_bits(
         model,
         plan,
         make_sampler(),
-        replace(resumed, loaders=3),
+        replace(resumed, loaders=2),
         lambda step, loss, rate: steps.append(step),
     )
 

@@ -156,6 +156,14 @@ def test_a_face_depends_on_seed_and_index_alone(egg_file: Path) -> None:
     np.testing.assert_allclose(more.boxes[:, :2], more.points.min(1))
 
 
+def test_several_processes_draw_what_one_draws(egg_file: Path) -> None:
+    alone, shared = rendered_faces(egg_file, 3, 9), rendered_faces(egg_file, 3, 9, processes=2)
+    np.testing.assert_array_equal(np.stack(list(alone.images)), np.stack(list(shared.images)))
+    np.testing.assert_array_equal(alone.points, shared.points)
+    np.testing.assert_array_equal(alone.pose, shared.pose)
+    assert alone.names == shared.names
+
+
 def test_given_backgrounds_are_used(egg_studio: FaceStudio) -> None:
     green = np.zeros((200, 120, 3), np.uint8)
     green[..., 1] = 200

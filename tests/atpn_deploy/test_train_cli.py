@@ -287,7 +287,7 @@ def test_a_run_with_other_settings_is_refused(run: Command, data: Path, tmp_path
     assert "other settings: seed 11 there, 21 here, stage.samples 4 there, 8 here" in err
 
 
-@pytest.mark.parametrize("option", ["--threads", "--loaders", "--save-every"])
+@pytest.mark.parametrize("option", ["--threads", "--save-every"])
 def test_counts_are_at_least_one(run: Command, data: Path, tmp_path: Path, option: str) -> None:
     status, _, err = run("--data", data, "--output", tmp_path, "--stage", 1, option, 0)
     assert status == 2
