@@ -36,6 +36,9 @@ def train(
     learning_rate: Annotated[
         float | None, typer.Option(help="peak rate, instead of the recipe's")
     ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="crops a step, instead of the recipe's", min=1)
+    ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(help="only these of the data sets in the folder")
     ] = None,
@@ -74,6 +77,8 @@ def train(
     plan = [recipe_named(recipe)(n, count) for n, count in _samples(numbers, samples)]
     if learning_rate is not None:
         plan = [replace(one, learning_rate=learning_rate) for one in plan]
+    if batch_size is not None:
+        plan = [replace(one, batch_size=batch_size) for one in plan]
     if precision not in ("auto", "fp32", "bf16"):
         raise ConfigError(f"no precision is called {precision!r}; choose auto, fp32 or bf16")
     if renders and face_model is None:

@@ -312,6 +312,6 @@ class Sampler:
         table = np.clip(np.arange(256)[:, None] * gain + shift, 0, 255).astype(np.uint8)
         crop = cv2.LUT(crop, table[None]).astype(np.uint8)
         if rng.random() < a.noise:
-            grain = rng.normal(0, rng.uniform(2, 12), crop.shape)
+            grain = rng.standard_normal(crop.shape, np.float32) * np.float32(rng.uniform(2, 12))
             crop = np.clip(crop + grain, 0, 255).astype(np.uint8)
         return crop

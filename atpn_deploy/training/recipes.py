@@ -36,14 +36,18 @@ def paper(number: int, samples: int) -> Stage:
     )
 
 
+#: How far the crops of stages 1 and 3 stray: about as far as those that a tracker cuts. Twice that
+#: cost 0.3 % of the inter-ocular distance after 325,000 crops. What hides or blurs a face is drawn
+#: more often, for long runs see each face hundreds of times.
+NEAR = Augmentation(shift=0.04, scale=(0.9, 1.12), blur=0.2, occlusion=0.2, grey=0.08)
+
+
 def tuned(number: int, samples: int) -> Stage:
     """Wing loss, AdamW, batches of 32, a cosine to zero and a moving average of the weights."""
-    return Stage(
-        number,
-        samples,
-        learning_rate=3e-3 if number == 1 else 1e-3,
-        negative_share=0.6 if number == 2 else 0.0,
-    )
+    if number == 2:  # a face that a detector has framed badly is a face still
+        return Stage(number, samples, learning_rate=1e-3, negative_share=0.6)
+    rate = 3e-3 if number == 1 else 1e-3
+    return Stage(number, samples, learning_rate=rate, weight_decay=1e-2, augmentation=NEAR)
 
 
 RECIPES: dict[str, Callable[[int, int], Stage]] = {"tuned": tuned, "paper": paper}
