@@ -35,14 +35,14 @@ class Box:
         return (np.asarray(points, np.float64) - (self.left, self.top)) / self.side
 
 
-def box_around(points: NDArray[np.floating]) -> Box:
+def box_around(points: NDArray[np.floating], margin: float = MARGIN) -> Box:
     """The square that the network is to see for landmarks (N, 2) in pixels of the image.
 
     The axis-parallel bounding box of the points, its longer side extended by 25 % at both ends,
-    square, centred on the box.
+    square, centred on the box. Another `margin` is for networks of others.
     """
     low, high = np.min(points, 0), np.max(points, 0)
-    side = float((high - low).max()) * (1 + 2 * MARGIN)
+    side = float((high - low).max()) * (1 + 2 * margin)
     centre = (low + high) / 2
     return Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side)
 

@@ -79,7 +79,14 @@ def _fold_deconvolution(block: DeconvNorm, level: nn.Conv2d) -> nn.ConvTranspose
 
 
 class FoldedCoordConv(nn.Module):
-    """CoordConv without a concat: what the planes contribute is a constant map, added after."""
+    """CoordConv without a concat: what the planes contribute is a constant map, added after.
+
+    The map's greatest value in each channel is part of the convolution's bias, so that the map is
+    nowhere above 0. What the convolution leaves below 0 then stays below it and ends as the ReLU's
+    0: a ReLU before the sum changes nothing, and int8 spends no steps on it. Convolutions reached
+    -19 there whose sums mattered from 0 to 9, which cost 0.3 px a level. A hard-swish sees down to
+    -3 and is left alone.
+    """
 
     offset: Tensor
 
@@ -93,13 +100,18 @@ class FoldedCoordConv(nn.Module):
             stride=conv.stride,
             padding=conv.padding,
         )
-        self.register_buffer("offset", offset.float())  # (1, outputs, side, side)
+        greatest = offset.amax((0, 2, 3))  # (outputs,)
+        self.register_buffer("offset", (offset - greatest[:, None, None]).float())
         self.conv = _first_channels(conv, channels)
+        if self.conv.bias is None:
+            raise TypeError("a folded convolution has a bias")
+        self.conv.bias = nn.Parameter((self.conv.bias.double() + greatest).float())
         self.act = copy.deepcopy(block.project.act)
+        self.clip = nn.ReLU() if isinstance(self.act, nn.ReLU) else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, side, side) to (B, outputs, side / stride, side / stride)."""
-        y: Tensor = self.act(self.conv(x) + self.offset)
+        y: Tensor = self.act(self.clip(self.conv(x)) + self.offset)
         return y
 
 

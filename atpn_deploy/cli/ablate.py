@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,12 @@ def ablate(
         Path | None, typer.Option(help="ICT face model (.npz): pose is fitted to the points")
     ] = None,
     seed: Annotated[int, typer.Option(help="decides the initial weights and every crop")] = 1,
-    threads: Annotated[int, typer.Option(help="CPU threads")] = 2,
+    batch_size: Annotated[
+        int | None, typer.Option(help="crops a step, instead of the recipe's", min=1)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads", min=1)] = 2,
+    loaders: Annotated[int, typer.Option(help="processes that draw batches ahead", min=0)] = 1,
 ) -> None:
     """Train each variant alike, measure it, and write tableN.md and tableN.json.
 
@@ -46,7 +52,7 @@ def ablate(
     from atpn_deploy.evaluation.sources import trials_in
     from atpn_deploy.training.ablation import ablation_named, measured, table_of, train_variants
     from atpn_deploy.training.memory import keep_memory
-    from atpn_deploy.training.processes import Process
+    from atpn_deploy.training.processes import Process, device_named
     from atpn_deploy.training.recipes import recipe_named
     from atpn_deploy.training.run_state import write_whole
     from atpn_deploy.training.session import Place
@@ -55,6 +61,9 @@ def ablate(
 
     ablation = ablation_named(table)
     stage = recipe_named(recipe)(ablation.stage, samples)
+    if batch_size is not None:
+        stage = replace(stage, batch_size=batch_size)
+    on = device_named(device)
     trials = trials_in(data, [ablation.task])
     keep_memory()
     torch.set_num_threads(threads)
@@ -63,7 +72,7 @@ def ablate(
     def place(config: ATPNConfig) -> Place:
         folder = output / config.name
         folder.mkdir(parents=True, exist_ok=True)
-        return Place(folder, Process(), torch.device("cpu"), False, 1, 500)
+        return Place(folder, Process(), on, False, loaders, 500)
 
     output.mkdir(parents=True, exist_ok=True)
     sets = TrainingData(data, None, 98, face_model, 0, output)

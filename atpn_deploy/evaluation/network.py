@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.contract import CONFIDENCE, IMAGE, LANDMARKS, OUTPUTS, POSE, Tensors
+from atpn_deploy.crop import MARGIN
 from atpn_deploy.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Network:
     outputs: tuple[str, ...]  # contract names, in the contract's order
     predict: Predict
     made_from: str = ""  # sha256 of the checkpoint that it is or was exported from; empty: unknown
+    margin: float = MARGIN  # of its crop, see `crop.box_around`
 
     @property
     def estimates_pose(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.contract import CONFIDENCE, LANDMARKS, POSE
-from atpn_deploy.crop import box_around, cut
+from atpn_deploy.crop import MARGIN, box_around, cut
 from atpn_deploy.datasets.faces import Image
 from atpn_deploy.errors import DatasetError
 from atpn_deploy.evaluation.network import Network
@@ -37,10 +37,12 @@ class Seen:
 class Crops(Sequence[Image]):
     """The contract's 112x112 crop of each box, cut when it is asked for."""
 
-    def __init__(self, images: Sequence[Image], boxes: NDArray[np.float32]) -> None:
+    def __init__(
+        self, images: Sequence[Image], boxes: NDArray[np.float32], margin: float = MARGIN
+    ) -> None:
         """Take (N, 4) boxes, left, top, right and bottom in pixels of their images."""
         self._images = images
-        self.squares = tuple(box_around(box.reshape(2, 2)) for box in boxes)
+        self.squares = tuple(box_around(box.reshape(2, 2), margin) for box in boxes)
 
     def __len__(self) -> int:
         return len(self.squares)
@@ -55,17 +57,23 @@ def look(
     boxes: NDArray[np.float32],
     advance: Advance = ignore,
 ) -> list[Seen]:
-    """Show each network the contract's crop round each box (N, 4) of its image, in one pass.
+    """Show each network its crop round each box (N, 4) of its image; landmarks are pixels of that.
 
-    Raises DatasetError where there is nothing to look at or an image can't be read.
+    Networks with the contract's crop share one pass. Raises DatasetError where there is nothing to
+    look at or an image can't be read.
     """
-    crops = Crops(images, boxes)
-    corners = np.array([(square.left, square.top) for square in crops.squares]).reshape(-1, 2)
-    sides = np.array([square.side for square in crops.squares])
-    return [
-        replace(seen, landmarks=seen.landmarks * sides[:, None, None] + corners[:, None])
-        for seen in look_at_crops(networks, crops, advance)
-    ]
+    seen: dict[int, Seen] = {}
+    for number, margin in enumerate(dict.fromkeys(network.margin for network in networks)):
+        alike = [i for i, network in enumerate(networks) if network.margin == margin]
+        crops = Crops(images, boxes, margin)
+        corners = np.array([(square.left, square.top) for square in crops.squares]).reshape(-1, 2)
+        sides = np.array([square.side for square in crops.squares])
+        told = ignore if number else advance  # the faces are counted once
+        views = look_at_crops([networks[i] for i in alike], crops, told)
+        for index, view in zip(alike, views, strict=True):
+            pixels = view.landmarks * sides[:, None, None] + corners[:, None]
+            seen[index] = replace(view, landmarks=pixels)
+    return [seen[index] for index in range(len(networks))]
 
 
 def look_at_crops(
