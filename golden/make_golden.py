@@ -132,7 +132,7 @@ def no_faces() -> Iterator[tuple[str, Image]]:
     """Crops without a face, most of which no camera would give."""
     shape = (CROP_SIDE, CROP_SIDE, 3)
     photo = np.asarray(data.astronaut(), np.uint8)
-    yield "flag of the astronaut photograph", cut(photo, Box(0, 230, 130))
+    yield "flag of the astronaut photograph", cut(photo, Box(0, 250, 120))
     yield "rocket of the astronaut photograph", cut(photo, Box(370, 40, 140))
     yield "black", np.zeros(shape, np.uint8)
     yield "white", np.full(shape, 255, np.uint8)
@@ -141,7 +141,7 @@ def no_faces() -> Iterator[tuple[str, Image]]:
     row, column = np.mgrid[:CROP_SIDE, :CROP_SIDE]
     checks = 96 + 64 * ((row // 8 + column // 8) % 2)
     yield "checkerboard", np.broadcast_to(checks[..., None], shape).astype(np.uint8)
-    ramp = np.stack((2 * row, 2 * column, 255 - 2 * row), -1)
+    ramp = np.stack((48 + row, 48 + column, 160 - row), -1)
     yield "ramps", np.clip(ramp, 0, 255).astype(np.uint8)
     waves = 128 + 60 * np.sin((row + 2 * column) / 9)
     yield "waves", np.broadcast_to(waves[..., None], shape).astype(np.uint8)

@@ -90,3 +90,6 @@ def ablate(
 
 
 main = main_of(app)
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shlex
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,12 +27,12 @@ LICENCE = (
     "WFLW-trained networks, all of which are for non-commercial research"
 )
 TRAINED_ON = (
-    "AFLW crops, 13,583: 98 points fused from four networks and manual points",
+    "AFLW crops, 13,197: 98 points fused from four networks and manual points",
     "WIDER FACE crops, 2,225, 98 points of four networks",
     "YouTube Faces frames, 1,149, 98 points fused with 68 manual ones",
     "102 studio portraits of the Face Research Lab London Set (CC BY 4.0), 40 of the points",
-    "1,000 renders of the ICT face model (MIT)",
-    "8,201 face-free crops of WIDER FACE, BSDS500 and permissive photographs",
+    "4,000 renders of the ICT face model (MIT), for the pose",
+    "6,185 face-free crops of WIDER FACE, BSDS500 and permissive photographs",
 )
 
 
@@ -75,7 +76,7 @@ def publish(
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         "licence": LICENCE,
         "trained_on": TRAINED_ON,
-        "trained_by": _commands(run, data),
+        "trained_by": _commands(run),
         "limits": LIMITS,
         "measured_on_development_faces": metrics,
     }
@@ -120,12 +121,26 @@ def _measured(network: ATPN, data: Path) -> dict[str, float]:
     }
 
 
-def _commands(runs: list[Path], data: Path) -> list[str]:
-    """What was typed, with DATA and RUN1, RUN2 ... in the place of folders."""
-    lines = [line for run in runs for line in (run / COMMANDS).read_text().splitlines()]
-    for number, run in enumerate(runs, 1):
-        lines = [line.replace(str(run), f"RUN{number}") for line in lines]
-    return [line.replace(str(data), "DATA") for line in lines]
+def _commands(runs: list[Path]) -> list[str]:
+    """What was typed, with DATA and RUN1, RUN2 ... in the place of the folders that it names."""
+    typed = [
+        (number, shlex.split(line))
+        for number, run in enumerate(runs, 1)
+        for line in (run / COMMANDS).read_text().splitlines()
+    ]
+    called: dict[str, str] = {}
+    for number, words in typed:
+        for option, name in (("--data", "DATA"), ("--output", f"RUN{number}")):
+            called[words[words.index(option) + 1].rstrip("/")] = name
+    return [shlex.join(_renamed(word, called) for word in words) for _, words in typed]
+
+
+def _renamed(word: str, called: Mapping[str, str]) -> str:
+    """A path that begins with one of the folders, with that folder's name instead."""
+    for folder, name in called.items():
+        if word == folder or word.startswith(f"{folder}/"):
+            return name + word.removeprefix(folder)
+    return word
 
 
 def _log(runs: list[Path]) -> str:

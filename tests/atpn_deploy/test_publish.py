@@ -17,12 +17,15 @@ def run_folder(folder: Path, command: str, entries: list[tuple[int, int]]) -> Pa
 
 
 def test_folders_are_named_by_what_they_hold(tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    first = run_folder(tmp_path / "a", f"atpn-train --data {data} --output {tmp_path / 'a'}", [])
-    second = run_folder(tmp_path / "b", f"atpn-train --start-from {first}/x --data {data}", [])
-    assert _commands([first, second], data) == [
-        "atpn-train --data DATA --output RUN1",
-        "atpn-train --start-from RUN1/x --data DATA",
+    first = run_folder(tmp_path / "a", "atpn-train --data my/data --output runs/a --dataset x", [])
+    second = run_folder(
+        tmp_path / "b",
+        "atpn-train --start-from runs/a/x --data my/data/ --output b --face-model my/data/f.npz",
+        [],
+    )
+    assert _commands([first, second]) == [
+        "atpn-train --data DATA --output RUN1 --dataset x",
+        "atpn-train --start-from RUN1/x --data DATA/ --output RUN2 --face-model DATA/f.npz",
     ]
 
 
