@@ -21,7 +21,7 @@ from atpn_deploy.training.processes import Process
 from atpn_deploy.training.run_state import RunState
 from atpn_deploy.training.settling import (
     SETTLING_BATCH,
-    normalise_heads,
+    balance_heads,
     remeasure_batch_norms,
     silence_idle_channels,
 )
@@ -162,7 +162,7 @@ def _settle(
     remeasure_batch_norms(parts, forward, batches)
     for part in parts:
         silence_idle_channels(part)
-    normalise_heads(parts, forward, batches)
+    balance_heads(parts, forward, batches)
     model.eval().requires_grad_(False)
 
 
