@@ -26,6 +26,9 @@ MODULES = {
     "litert": ("ai_edge_litert",),
     "litert-torch": ("litert_torch",),
     "ai-edge-quantizer": ("ai_edge_quantizer",),
+    "coremltools": ("coremltools",),
+    "executorch": ("executorch", "torchao"),
+    "ncnn": ("ncnn", "pnnx"),
     "tflite-runtime": ("tflite_runtime",),
     "tensorflow": ("tensorflow",),
     "opencv": ("cv2",),
@@ -158,6 +161,12 @@ def own_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
     save_state(model, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def coreml_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where float Core ML programs are kept, so that each is converted once a session."""
+    return tmp_path_factory.mktemp("coreml")
 
 
 @pytest.fixture(scope="session")

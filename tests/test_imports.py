@@ -28,6 +28,9 @@ TOOLCHAINS = (
     "litert_torch",
     "ai_edge_litert",
     "cv2",
+    "executorch",
+    "torchao",
+    "ncnn",
 )
 
 

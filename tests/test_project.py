@@ -25,13 +25,15 @@ MODULES = {
     for path in sorted(folder.rglob("*.py"))
     if path.stem != "__init__"
 }
-#: The network itself and what trains it: these are PyTorch and OpenCV.
+#: The network itself, its forms for single formats and what trains it: PyTorch and OpenCV.
 HEAVY = re.compile(
     r"atpn_deploy\.(blocks|folding|heatmap|mean_shape|model|training\..*|datasets\..*|renderer\..*)"
+    r"|atpn_exporters\.\w+_network"
 )
 TOOLCHAINS = (
-    "ai_edge_litert ai_edge_quantizer cv2 fvcore litert_torch matplotlib onnx onnxruntime "
-    "onnxscript onnxsim PIL safetensors scipy skimage tensorflow tflite_runtime torch"
+    "ai_edge_litert ai_edge_quantizer coremltools cv2 executorch fvcore litert_torch "
+    "matplotlib ncnn onnx onnxruntime onnxscript onnxsim PIL pnnx safetensors scipy skimage "
+    "tensorflow tflite_runtime torch torchao"
 ).split()
 NO_HOME = {
     "utils",

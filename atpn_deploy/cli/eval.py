@@ -29,7 +29,11 @@ def evaluate(
     ],
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help=".safetensors, .onnx and .tflite files", metavar="[FILE]..."),
+        typer.Argument(
+            help=".safetensors checkpoints, exported files, and networks of others described by "
+            "a .peer.json",
+            metavar="[FILE]...",
+        ),
     ] = None,
     model: Annotated[
         str, typer.Option(help="without a FILE, these shipped weights: atpn-lite or atpn")
@@ -145,19 +149,23 @@ def _prepare_torch(threads: int) -> None:
 
 
 def _open_exported(path: Path, runtime: str, threads: int, stack: ExitStack) -> Network:
-    from hashlib import sha256
-
     from atpn_deploy.evaluation.network import of_session
+    from atpn_deploy.evaluation.peers import SUFFIX, of_peer
+    from atpn_exporters.artifact_files import sha256_of
     from atpn_exporters.opening import open_file
+    from atpn_exporters.registry import TARGETS
     from atpn_exporters.session import SessionOptions
 
-    if path.is_file() and path.suffix not in (".onnx", ".tflite"):
+    if path.name.endswith(SUFFIX):
+        return of_peer(path, threads)
+    suffixes = sorted({target.suffix for target in TARGETS.values()})
+    if path.exists() and path.suffix not in suffixes:
         raise ArtifactError(
-            f"{path} ends in {path.suffix or 'nothing'!r}; expected .safetensors, .onnx or .tflite"
+            f"{path} ends in {path.suffix or 'nothing'!r}; expected .safetensors, "
+            f"{' or '.join((', '.join(suffixes[:-1]), suffixes[-1]))}"
         )
     session = stack.enter_context(open_file(path, SessionOptions(threads, runtime)))
-    digest = sha256(path.read_bytes()).hexdigest()
-    return of_session(session, path, digest, _made_from(path))
+    return of_session(session, path, sha256_of(path), _made_from(path))
 
 
 def _made_from(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from atpn_deploy.cli.bisecting import explain_failure
 from atpn_deploy.cli.shell import main_of
 from atpn_deploy.errors import AtpnError
 
@@ -17,7 +18,10 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def parity(
-    files: Annotated[list[Path], typer.Argument(help=".onnx and .tflite files", metavar="FILE...")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="files and folders that atpn-export wrote", metavar="FILE..."),
+    ],
     weights: Annotated[
         Path | None, typer.Option(help="hold against your own .safetensors checkpoint")
     ] = None,
@@ -37,6 +41,8 @@ def parity(
     junit: Annotated[Path | None, typer.Option(help="write a JUnit report here")] = None,
 ) -> None:
     """Run each file on the golden crops and compare with the reference in pixels and degrees.
+
+    Of a file that is off, every layer is held against the reference's (see atpn-export --bisect).
 
     Exit status: 0 every file is within its limits; 1 one is not; 2 one could not be compared.
     """
@@ -58,6 +64,8 @@ def parity(
             console.print(parity_table(verification))
         if result.error:
             print(f"error: {path}: {result.error}", file=sys.stderr)
+        elif not result.ok:
+            explain_failure(path, _checkpoint(weights, model), console)
     if json_ is not None:
         text = json.dumps(
             [
@@ -77,6 +85,13 @@ def parity(
     worst = max(result.exit_status for result in results)
     if worst:
         raise typer.Exit(worst)
+
+
+def _checkpoint(weights: Path | None, model: str | None) -> Path | None:
+    """The checkpoint that was asked for; None leaves it to the file's own word."""
+    from atpn_deploy.weights import shipped
+
+    return shipped(model).path if weights is None and model is not None else weights
 
 
 def _write(path: Path, text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import sys
@@ -34,9 +33,7 @@ def track(
     photo: Annotated[
         Path, typer.Argument(help="JPEG, PNG, WebP, BMP, TIFF or GIF", metavar="PHOTO")
     ],
-    model: Annotated[
-        Path, typer.Option(help="an exported file with all three tasks: .onnx or .tflite")
-    ],
+    model: Annotated[Path, typer.Option(help="an exported file with all three tasks")],
     output: Annotated[
         Path | None, typer.Option(help="the photograph with every face drawn in (.png, .jpg, ...)")
     ] = None,
@@ -71,6 +68,7 @@ def track(
     from atpn_deploy.detector import HaarDetector
     from atpn_deploy.faces import find_faces
     from atpn_deploy.photo import read_photo
+    from atpn_exporters.artifact_files import sha256_of
     from atpn_exporters.opening import open_file
     from atpn_exporters.session import SessionOptions
 
@@ -91,7 +89,7 @@ def track(
             "photo": photo.name,
             "width": image.shape[1],
             "height": image.shape[0],
-            "model": {"file": model.name, "sha256": _sha256(model), "runtime": ran_on},
+            "model": {"file": model.name, "sha256": sha256_of(model), "runtime": ran_on},
             "threshold": threshold,
             "faces": [describe(face) for face in faces],
         }
@@ -204,10 +202,6 @@ def _write_crops(
             raise ConfigError(f"{path} exists; add --force to overwrite it")
     for path, face in zip(paths, faces, strict=True):
         _deliver(path, partial(write_photo, cut(image, face.box)))
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 main = main_of(app)

@@ -63,7 +63,7 @@ STYLE: dict[str, Any] = {
 
 
 @contextmanager
-def _styled() -> Iterator[None]:
+def styled() -> Iterator[None]:
     """Matplotlib in our style; MissingToolError without it."""
     try:
         import matplotlib.style
@@ -81,7 +81,7 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
     Raises ExportError where they can't be written.
     """
     png, svg = folder / f"{name}.png", folder / f"{name}.svg"
-    with _styled():
+    with styled():
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # it would move things a little at every drawing
         try:
@@ -96,7 +96,7 @@ def save(figure: Figure, folder: Path, name: str) -> tuple[Path, Path]:
 def ced(results: Mapping[str, AlignmentResult]) -> Figure:
     """Cumulative error curves from 0 to 10 %, a line a network, with NME, FR and AUC each."""
     _require(results, "alignment")
-    with _styled():
+    with styled():
         figure, (axes,) = _panels(NARROW, 3.0 + LINE * len(results), 1)
         for style, (label, result) in zip(_styles(), results.items(), strict=False):
             figures = result.subsets[WHOLE]
@@ -121,7 +121,7 @@ def ced(results: Mapping[str, AlignmentResult]) -> Figure:
 def pose_ced(results: Mapping[str, PoseResult]) -> Figure:
     """Figure 8: cumulative error of yaw, pitch and roll, with MAE and failure rate of each."""
     _require(results, "pose")
-    with _styled():
+    with styled():
         figure, panels = _panels(WIDE, 3.0 + LINE * len(results), 3)
         for style, (label, result) in zip(_styles(), results.items(), strict=False):
             texts = []
@@ -143,7 +143,7 @@ def pose_ced(results: Mapping[str, PoseResult]) -> Figure:
 def precision_recall(results: Mapping[str, TrackingResult]) -> Figure:
     """Figure 6: precision over recall with the average precision; the corner enlarged."""
     _require(results, "tracking")
-    with _styled():
+    with styled():
         figure, (axes,) = _panels(NARROW, 3.2 + LINE * len(results), 1)
         places = [axes]
         if min(result.average_precision for result in results.values()) > CORNER:
@@ -175,7 +175,7 @@ def training_curve(stages: Sequence[StageLog]) -> Figure:
     """Loss (and its running mean) over the steps of each stage, the learning rate beneath."""
     if not stages:
         raise DatasetError("the training log has no stage; a plot needs one at least")
-    with _styled():
+    with styled():
         from matplotlib.figure import Figure
 
         figure = Figure(figsize=(max(NARROW, 2.8 * len(stages)), 3.6), layout="constrained")
@@ -205,7 +205,7 @@ def ablation_bars(series: Mapping[str, Mapping[str, float]], measure: str) -> Fi
     variants = list(dict.fromkeys(name for values in series.values() for name in values))
     if not variants:
         raise DatasetError("no variant was measured; ablation bars need one at least")
-    with _styled():
+    with styled():
         height = 0.9 + 0.27 * len(variants) * len(series) + 0.12 * len(variants)
         figure, (axes,) = _panels(NARROW + 1, height + 0.25 * len(series), 1)
         thick = 0.8 / len(series)

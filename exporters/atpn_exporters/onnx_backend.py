@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.errors import CalibrationError
 from atpn_deploy.parity import Limit
+from atpn_exporters.arithmetic import Arithmetic
 from atpn_exporters.onnx_convert import float_model_path, write
 from atpn_exporters.onnx_graph import inspect
 from atpn_exporters.onnx_session import OnnxSession, read_metadata
-from atpn_exporters.target import ExportJob, Ranges, Target
+from atpn_exporters.target import ExportJob, PlannedOperator, Ranges, Target
+
+if TYPE_CHECKING:
+    from atpn_exporters.bisect.dissection import Dissection
 
 
 def export_fp32(job: ExportJob, path: Path) -> None:
@@ -53,8 +59,17 @@ def export_int8(job: ExportJob, path: Path) -> None:
             f"no calibration ranges for the signature {job.signature!r}; "
             "make them from crops of your own with --calibration DIR"
         )
-    model = to_static_int8(onnx.load(source), job.ranges[job.signature])
+    model = to_static_int8(onnx.load(source), job.ranges[job.signature], job.float_modules)
     write(model, path, job.metadata)
+
+
+def plan_int8(job: ExportJob) -> tuple[PlannedOperator, ...]:
+    """What int8 does to each operator of the job's one signature."""
+    import onnx
+
+    from atpn_exporters.onnx_quantize import planned
+
+    return tuple(planned(onnx.load(float_model_path(job))))
 
 
 def observe(job: ExportJob, crops: NDArray[np.uint8]) -> Ranges:
@@ -62,6 +77,13 @@ def observe(job: ExportJob, crops: NDArray[np.uint8]) -> Ranges:
     from atpn_exporters.onnx_quantize import collect_ranges
 
     return collect_ranges(float_model_path(job), crops)
+
+
+def dissect(path: Path, signature: str | None, called: Mapping[str, str]) -> Dissection:
+    """The file's operators one by one; see `Target.dissect`."""
+    from atpn_exporters.bisect.onnx_dissection import OnnxDissection
+
+    return OnnxDissection(path, signature, called)
 
 
 FP32_LIMITS = (
@@ -99,6 +121,17 @@ INT8_LIMITS = _int8_limits(
     0.25, "a crop whose score lies mid-slope moves most; a clear face or none stays on its side"
 )
 
+#: The caller's layout is NHWC and ONNX computes in NCHW: one transpose of the image.
+FLOAT_ARITHMETIC = Arithmetic(transposes=1)
+INT8_ARITHMETIC = Arithmetic(
+    int8=True,
+    no_int8_kernel=frozenset(
+        ("conv_transpose", "hard_swish", "hard_sigmoid", "amin", "sqrt", "tanh")
+    ),
+    instead="is computed in float between two casts",
+    transposes=1,
+)
+
 #: Import names: a workstation needs all of them, a board only the runtime.
 EXPORT_NEEDS = ("torch", "onnx", "onnxscript", "onnxsim", "onnxruntime")
 RUN_NEEDS = ("onnxruntime",)
@@ -117,6 +150,8 @@ ONNX_FP32 = Target(
     export_needs=EXPORT_NEEDS,
     run_needs=RUN_NEEDS,
     extra="onnx",
+    dissect=dissect,
+    arithmetic=FLOAT_ARITHMETIC,
 )
 ONNX_FP16 = replace(
     ONNX_FP32,
@@ -142,4 +177,6 @@ ONNX_INT8 = replace(
     export=export_int8,
     limits=INT8_LIMITS,
     observe=observe,
+    arithmetic=INT8_ARITHMETIC,
+    plan=plan_int8,
 )

@@ -36,7 +36,7 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "ConvInteger", "MatMulInteger")
 def inspect(path: Path) -> GraphFacts:
     """Read the facts of an .onnx file; ArtifactError if it is not one."""
     import onnx
-    from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+    from google.protobuf.message import DecodeError
 
     try:
         model = onnx.load(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE
 from atpn_deploy.errors import CalibrationError, ExportError
+from atpn_exporters.module_names import traced_label
 from atpn_exporters.observer import RangeObserver
 from atpn_exporters.onnx_convert import first_line, strip
-from atpn_exporters.target import Ranges
+from atpn_exporters.target import PlannedOperator, Ranges
+from atpn_exporters.tracing import is_within
 
 if TYPE_CHECKING:
     import onnx
@@ -27,6 +29,9 @@ WEIGHTED = ("Conv", "ConvTranspose", "Gemm")
 #: What the static recipe quantises. ConvTranspose, HardSwish, HardSigmoid and ReduceMean are left
 #: out: ONNX Runtime has no integer kernel for the first three and gains nothing by the last.
 STATIC_OPERATORS = ("Conv", "Gemm", "Add", "Mul", "Concat", "Relu", "Reshape", "Transpose")
+
+#: Operators that are float where all that they join is: int8 between floats only loses.
+JOINING = ("Add", "Concat")
 
 
 def to_float16(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -92,13 +97,16 @@ def to_dynamic_int8(model: onnx.ModelProto) -> onnx.ModelProto:
     return _quantized(quantizer)
 
 
-def to_static_int8(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
+def to_static_int8(
+    model: onnx.ModelProto, ranges: Ranges, float_modules: Sequence[str] = ()
+) -> onnx.ModelProto:
     """Weights int8 per channel, activations uint8, from ranges alone (QDQ form).
 
     Unsigned activations: the same accuracy as signed ones, and on x86 ONNX Runtime runs them two
     to three times as fast. What follows a linear layer (heat map, tanh, sigmoid, mean shape) stays
-    float, and so does the linear layer's result: a step of 1/255 would be half a pixel. Raises
-    CalibrationError if the ranges are those of another network.
+    float, and so does the linear layer's result: a step of 1/255 would be half a pixel.
+    `float_modules` stay float beside them. Raises CalibrationError if the ranges are those of
+    another network.
     """
     import onnx
     from onnxruntime.quantization import QuantType
@@ -119,7 +127,7 @@ def to_static_int8(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
         QuantType.QUInt8,
         TensorsData(CalibrationMethod.MinMax, data),
         [],
-        float_nodes(inferred),
+        list(dict.fromkeys((*float_nodes(inferred), *_nodes_in(inferred, float_modules)))),
         list(STATIC_OPERATORS),
         {
             "OpTypesToExcludeOutputQuantization": ["Gemm"],
@@ -166,9 +174,12 @@ def _is_depthwise(node: onnx.NodeProto) -> bool:
 def float_nodes(model: onnx.ModelProto) -> list[str]:
     """Names of the nodes that the static recipe leaves in float.
 
-    Those fed by nothing but linear layers, the gate of a squeeze-excite, whose two factors come
-    from operators without an integer kernel, the 7x7 depthwise heads, whose sums are the finest
-    numbers of the network, and what feeds them between hard-swishes, see `_before_head`.
+    The linear layers and those fed by nothing else, the gate of a squeeze-excite, whose two factors
+    come from operators without an integer kernel, the 7x7 depthwise heads, whose sums are the
+    finest numbers of the network, and what feeds them between hard-swishes, see `_before_head`.
+
+    A linear layer in int8 would have the head before it write 8 bits, and ONNX Runtime then
+    quantises the head's weights too, with one scale for all: 0.9 of the 1.05 px of `atpn`.
     """
     maker = {name: node for node in model.graph.node for name in node.output}
     constants = {tensor.name for tensor in model.graph.initializer} | {""}
@@ -176,10 +187,10 @@ def float_nodes(model: onnx.ModelProto) -> list[str]:
     names = []
     for node in model.graph.node:  # in topological order
         inputs = set(node.input) - constants
-        if node.op_type == "Gemm":
+        if node.op_type == "Gemm" or (inputs and inputs <= after_linear):
             after_linear.update(node.output)
-        elif inputs and inputs <= after_linear:
-            after_linear.update(node.output)
+            names.append(node.name)
+        elif node.op_type == "Reshape" and maker[node.input[0]].name in names:
             names.append(node.name)
         elif node.op_type == "Mul" and "/squeeze_excite/" in node.name:
             names.append(node.name)
@@ -207,6 +218,33 @@ def _before_head(maker: dict[str, onnx.NodeProto], head: onnx.NodeProto) -> list
             conv = maker.get(name)
             if conv is not None and conv.op_type == "Conv" and not _is_strided(conv):
                 names.append(conv.name)
+    return names
+
+
+def planned(model: onnx.ModelProto) -> list[PlannedOperator]:
+    """What the static recipe does to each node."""
+    left = set(float_nodes(model))
+    return [
+        PlannedOperator(
+            traced_label(node.name),
+            node.output[0],
+            node.op_type not in STATIC_OPERATORS or node.name in left,
+        )
+        for node in model.graph.node
+    ]
+
+
+def _nodes_in(model: onnx.ModelProto, modules: Sequence[str]) -> list[str]:
+    """Names of the nodes that lie in one of the modules, and of what only joins their results."""
+    constants = {tensor.name for tensor in model.graph.initializer} | {""}
+    made: set[str] = set()
+    names = []
+    for node in model.graph.node:
+        data = set(node.input) - constants
+        joins = node.op_type in JOINING and bool(data) and data <= made
+        if joins or any(is_within(traced_label(node.name), module) for module in modules):
+            names.append(node.name)
+            made.update(node.output)
     return names
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from atpn_deploy.errors import ArtifactError
+from atpn_exporters.artifact_files import sha256_of
 from atpn_exporters.registry import TARGETS, target_named
 from atpn_exporters.session import Session, SessionOptions
 from atpn_exporters.target import Target
@@ -34,7 +34,7 @@ def identify(path: Path, target: str | None = None) -> Artifact:
     Raises ArtifactError for a file that is missing, of an unknown suffix or silent about its
     target.
     """
-    metadata = _by_suffix(path).read_metadata(path)
+    metadata = by_suffix(path).read_metadata(path)
     name = target or metadata.get("target")
     if not name:
         raise ArtifactError(
@@ -44,17 +44,17 @@ def identify(path: Path, target: str | None = None) -> Artifact:
     chosen = target_named(str(name))
     if chosen.suffix != path.suffix:
         raise ArtifactError(f"{path} cannot be {chosen.name}: that ends in {chosen.suffix}")
-    return Artifact(path, hashlib.sha256(path.read_bytes()).hexdigest(), chosen, metadata)
+    return Artifact(path, sha256_of(path), chosen, metadata)
 
 
 def open_file(path: Path, options: SessionOptions) -> Session:
-    """A session on any .onnx or .tflite file that follows the contract, metadata or not."""
-    return _by_suffix(path).load(path, options)
+    """A session on any deployable file that follows the contract, metadata or not."""
+    return by_suffix(path).load(path, options)
 
 
-def _by_suffix(path: Path) -> Target:
+def by_suffix(path: Path) -> Target:
     """A target of the file's format: all of one suffix load and read metadata alike."""
-    if not path.is_file():
+    if not path.exists():
         raise ArtifactError(f"{path} does not exist; expected a file written by atpn-export")
     targets = {target.suffix: target for target in TARGETS.values()}
     if path.suffix not in targets:

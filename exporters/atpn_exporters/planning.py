@@ -12,7 +12,11 @@ from pathlib import Path
 from atpn_deploy.errors import ConfigError, ExportError, UnsupportedError
 from atpn_deploy.weights import Checkpoint
 from atpn_exporters.progress import Step
-from atpn_exporters.target import Target
+from atpn_exporters.recipes.recipe import Recipe, check_fits
+from atpn_exporters.target import Target, signatures_of
+
+#: The step in which the linter looks at the network.
+LINT = "lint"
 
 
 @dataclass(frozen=True)
@@ -26,6 +30,7 @@ class ExportPlan:
     calibration_folder: Path | None = None
     force: bool = False
     runtime: str = "auto"
+    recipe: Recipe | None = None
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ def check_request(plan: ExportPlan) -> None:
             f"{', '.join(t.name for t in plan.targets)} uses no calibration; "
             "leave --calibration out"
         )
+    if plan.recipe is not None:
+        check_fits(plan.recipe, plan.checkpoint, plan.targets, plan.signature)
     for target in plan.targets:
         target.require()
 
@@ -108,10 +115,14 @@ def steps_of(plan: ExportPlan, pieces: tuple[Piece, ...]) -> list[Step]:
     steps, converted = [], set()
     if plan.calibration_folder is not None:
         steps.append(Step("observe activation ranges", 45))
+    steps.append(Step(LINT, 5.0))
     for piece in pieces:
         first = (piece.target.format, piece.signature) not in converted
         converted.add((piece.target.format, piece.signature))
-        conversion = 30.0 if piece.target.format == "tflite" else 12.0
-        steps.append(Step(f"convert {piece.path.name}", conversion if first else 3.0))
-    steps += [Step(f"verify {piece.path.name}", 3.0) for piece in pieces]
+        pace = piece.target.pace
+        seconds = pace.first_s if first else pace.further_s
+        steps.append(Step(f"convert {piece.path.name}", seconds))
+    for piece in pieces:
+        seconds = piece.target.pace.verify_s * len(signatures_of(piece.signature))
+        steps.append(Step(f"verify {piece.path.name}", seconds))
     return steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import metadata as distributions
 from typing import Any
 
@@ -25,9 +26,16 @@ TOOLS = (
 
 
 def file_facts(
-    checkpoint: Checkpoint, target: Target, signature: str, calibration: Manifest | None
+    checkpoint: Checkpoint,
+    target: Target,
+    signature: str,
+    calibration: Manifest | None,
+    float_modules: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Contract, checkpoint, scheme, limits, tools and calibration manifest, as plain values."""
+    """Contract, checkpoint, scheme, limits, tools and calibration manifest, as plain values.
+
+    `float_modules` are what a recipe leaves in float.
+    """
     facts: dict[str, Any] = {
         # These five are also what TFLite's own metadata table shows.
         "name": f"{checkpoint.name} {target.quantization}",
@@ -50,17 +58,19 @@ def file_facts(
             }
             for limit in target.limits
         ],
-        "tools": tool_versions(),
+        "tools": tool_versions(target.tools or TOOLS),
     }
     if target.calibrated and calibration is not None:
         facts["calibration"] = manifest_facts(calibration)
+    if float_modules:
+        facts["float_modules"] = list(float_modules)
     return facts
 
 
-def tool_versions() -> dict[str, str]:
+def tool_versions(names: Iterable[str] = TOOLS) -> dict[str, str]:
     """Versions of the installed tools that decide the bytes of a file."""
     found = {}
-    for name in TOOLS:
+    for name in names:
         try:
             found[name] = distributions.version(name)
         except distributions.PackageNotFoundError:

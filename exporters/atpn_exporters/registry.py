@@ -3,6 +3,17 @@
 from __future__ import annotations
 
 from atpn_deploy.errors import UnsupportedError
+from atpn_exporters.coreml_backend import (
+    COREML_FP16,
+    COREML_FP32,
+    COREML_INT8,
+    COREML_PALETTE4,
+    COREML_PALETTE6,
+    COREML_PALETTE8,
+    COREML_W8A8,
+)
+from atpn_exporters.executorch_backend import EXECUTORCH_FP32, EXECUTORCH_INT8
+from atpn_exporters.ncnn_backend import NCNN_FP16, NCNN_FP32
 from atpn_exporters.onnx_backend import ONNX_DYNAMIC_INT8, ONNX_FP16, ONNX_FP32, ONNX_INT8
 from atpn_exporters.target import Target
 from atpn_exporters.tflite_backend import (
@@ -27,6 +38,17 @@ TARGETS = {
         TFLITE_INT8,
         TFLITE_FULL_INT8,
         TFLITE_INT16X8,
+        COREML_FP32,
+        COREML_FP16,
+        COREML_INT8,
+        COREML_PALETTE8,
+        COREML_PALETTE6,
+        COREML_PALETTE4,
+        COREML_W8A8,
+        EXECUTORCH_FP32,
+        EXECUTORCH_INT8,
+        NCNN_FP32,
+        NCNN_FP16,
     )
 }
 
@@ -41,6 +63,11 @@ def target_named(name: str) -> Target:
 def float_twin(target: Target) -> Target:
     """The float32 target of the same format, which a quantised file is timed against."""
     return TARGETS[f"{target.format}-fp32"]
+
+
+def pure_twin(target: Target) -> Target | None:
+    """The target of the same format that leaves no operator in float, where there is one."""
+    return TARGETS.get(f"{target.format}-full-{target.quantization}")
 
 
 def select(format_: str, quantization: str) -> tuple[Target, ...]:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from atpn_exporters.lint.finding import Finding
 from atpn_exporters.speed import Speed
 from atpn_exporters.target import GraphFacts
 from atpn_exporters.verification import Verification
@@ -34,6 +35,7 @@ class ExportReport:
     metadata: Mapping[str, Any]  # what the file says of itself
     seconds: float
     peak_bytes: int
+    findings: tuple[Finding, ...] = ()  # of the linter
 
     @property
     def json_path(self) -> Path:
@@ -57,6 +59,7 @@ class ExportReport:
             "xnnpack_partitions": self.facts.partitions,
             "undelegated_operators": dict(self.facts.undelegated),
             "parity": [verification_dict(v) for v in self.verifications],
+            "speed_verdict": self.speed_verdict,  # also says why a file is not timed
             "speed": None
             if self.speed is None
             else {
@@ -67,6 +70,7 @@ class ExportReport:
                 "float_s": self.speed.float_s,
             },
             "warnings": list(self.warnings),
+            "lint": [finding.to_dict() for finding in self.findings],
             "metadata": dict(self.metadata),
             "seconds": self.seconds,
             "peak_bytes": self.peak_bytes,

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from atpn_deploy.parity import Row
+from atpn_exporters.lint.finding import Finding
 from atpn_exporters.report import ExportReport
 from atpn_exporters.target import Target
 from atpn_exporters.verification import Verification
+
+#: Places that are shown of a rule that is broken in many; the JSON holds them all.
+PLACES = 5
 
 
 def report_table(report: ExportReport) -> RenderableType:
@@ -43,6 +48,8 @@ def report_table(report: ExportReport) -> RenderableType:
         facts.add_row("speed", report.speed_verdict)
     for warning in report.warnings:
         facts.add_row("warning", Text(warning, style="yellow"))
+    for finding in report.findings:
+        facts.add_row("lint", Text(finding.line, style="yellow"))
     facts.add_row(
         "made in", f"{report.seconds:.0f} s, at most {report.peak_bytes / 2**20:,.0f} MB of memory"
     )
@@ -80,6 +87,32 @@ def _add_rows(table: Table, rows: Iterable[Row], note: str) -> None:
             row.unit,
             verdict,
         )
+
+
+def lint_table(linted: Mapping[str, Sequence[Finding]]) -> RenderableType:
+    """By target, every broken rule with its sentence, its worst places and what to do."""
+    parts: list[RenderableType] = []
+    for name, findings in linted.items():
+        parts.append(Text(name, style="bold"))
+        for finding in findings:
+            parts += _lint_lines(finding)
+        if not findings:
+            parts.append(Text("  nothing found", style="green"))
+    return Group(*parts)
+
+
+def _lint_lines(finding: Finding) -> list[RenderableType]:
+    """One rule: the sentence, at most PLACES places, the fix."""
+    left = len(finding.spots) - PLACES
+    places = [f"- {spot.module or 'the graph'}: {spot.note}" for spot in finding.spots[:PLACES]]
+    if left > 0:
+        places.append(f"- and {left} more")
+    return [
+        Text(f"{finding.rule} {finding.name}", style="bold yellow"),
+        Padding(finding.sentence, (0, 0, 0, 2)),
+        *(Padding(Text(place), (0, 0, 0, 2)) for place in places),
+        Padding(Text(finding.fix, style="dim"), (0, 0, 0, 2)),
+    ]
 
 
 def target_table(targets: Iterable[Target]) -> Table:

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 
 from atpn_deploy.errors import MissingToolError
 from atpn_deploy.parity import Limit
+from atpn_exporters.arithmetic import Arithmetic
 from atpn_exporters.session import Session, SessionOptions
 
 if TYPE_CHECKING:
     from atpn_deploy.model import ATPN
+    from atpn_exporters.bisect.dissection import Dissection
 
 #: (min, max) of each activation by the name it has in the graph that is quantised.
 Ranges = Mapping[str, tuple[float, float]]
@@ -38,6 +40,8 @@ class ExportJob:
     workspace: Path
     #: Activation ranges by signature (align, full); empty unless the target is calibrated.
     ranges: Mapping[str, Ranges] = field(default_factory=dict)
+    #: PyTorch modules to leave in float beside those that the target always does; see Recipe.
+    float_modules: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,24 @@ class GraphFacts:
     partitions: int | None  # XNNPACK partitions; None where that means nothing
     undelegated: Mapping[str, int]  # operators outside every partition
     scheme: str  # the scheme actually found: "weights int8, activations int8, ..."
+
+
+@dataclass(frozen=True)
+class PlannedOperator:
+    """One operator of a graph before it is quantised."""
+
+    module: str  # the PyTorch module that it belongs to
+    tensor: str  # its result, by the name that calibration ranges have
+    in_float: bool  # does the target leave it in float without being told?
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Typical seconds on two cores, which a progress bar goes by."""
+
+    first_s: float = 12.0  # the first conversion of a network and signature
+    further_s: float = 3.0  # another quantisation of the same
+    verify_s: float = 3.0  # a signature
 
 
 @dataclass(frozen=True)
@@ -69,10 +91,30 @@ class Target:
     export_needs: tuple[str, ...]  # import names; a workstation has these
     run_needs: tuple[str, ...]  # import names; one of them is enough for a board
     extra: str  # the pip extra that installs them
+    #: Distributions that decide the bytes, where those differ from what files of the first
+    #: formats carry.
+    tools: tuple[str, ...] = ()
     signatures: tuple[str, ...] = ("full", "align")
     #: Calibrated targets only: activation ranges of the job's one signature over crops
     #: (N, 112, 112, 3) uint8, by min/max.
     observe: Callable[[ExportJob, NDArray[np.uint8]], Ranges] | None = None
+    arithmetic: Arithmetic = Arithmetic()  # noqa: RUF009  frozen
+    #: Only targets that a recipe can tell to leave modules in float: the operators of the job's
+    #: one signature, as the target would quantise them.
+    plan: Callable[[ExportJob], tuple[PlannedOperator, ...]] | None = None
+    #: (file, signature or None, `module_names.called_names` of the network) to the file's layers;
+    #: None where they can't be run one by one.
+    dissect: Callable[[Path, str | None, Mapping[str, str]], Dissection] | None = None
+
+    pace: Pace = Pace()
+    #: Why a latency measured on this machine says nothing of the target's own; empty, or None,
+    #: where it does.
+    untimed: Callable[[], str] | None = None
+
+    @property
+    def why_untimed(self) -> str:
+        """Why a file of this target is not timed here; empty if it is."""
+        return "" if self.untimed is None else self.untimed()
 
     @property
     def calibrated(self) -> bool:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from atpn_exporters.tflite_flatbuffer import (
     unpack,
 )
 from atpn_exporters.tflite_graph import Graph, constant, graphs, isolated
-from atpn_exporters.tflite_recipe import QUANTIZATIONS, STATIC_BITS, make_recipe
+from atpn_exporters.tflite_recipe import QUANTIZATIONS, STATIC_BITS, in_modules, make_recipe
 
 
 def collect_ranges(
@@ -44,7 +44,7 @@ def collect_ranges(
     graph, content = isolated(read_model(float_path), signature)
     names = activations(graph)
     observer = RangeObserver(names.values())
-    interpreter = _preserving_interpreter(content)
+    interpreter = preserving_interpreter(content)
     for done, crop in enumerate(crops, 1):
         interpreter.set_tensor(graph.inputs[IMAGE.name], crop[None].astype(np.float32))
         interpreter.invoke()
@@ -55,7 +55,7 @@ def collect_ranges(
     return observer.ranges()
 
 
-def _preserving_interpreter(content: bytes) -> Any:
+def preserving_interpreter(content: bytes) -> Any:
     """LiteRT with every intermediate tensor readable; it warns that this takes memory."""
     from ai_edge_litert.interpreter import Interpreter
 
@@ -78,11 +78,18 @@ def activations(graph: Graph) -> dict[int, str]:
     }
 
 
-def quantize(float_path: Path, quantization: str, ranges: Mapping[str, Ranges]) -> bytes:
+def quantize(
+    float_path: Path,
+    quantization: str,
+    ranges: Mapping[str, Ranges],
+    float_modules: Sequence[str] = (),
+    called: Mapping[str, str] | None = None,
+) -> bytes:
     """The file of one scheme; fp32 is the float file itself, its sums in a better order.
 
     `ranges` holds the activation ranges of each signature in the file and is only read for int8,
-    full-int8 and int16x8. Raises CalibrationError for ranges that are not this network's,
+    full-int8 and int16x8. int8 leaves `float_modules` in float too; `called` are the network's
+    `called_names`. Raises CalibrationError for ranges that are not this network's,
     UnsupportedError for a scheme that does not exist or cannot hold two signatures.
     """
     if quantization not in QUANTIZATIONS:
@@ -102,7 +109,8 @@ def quantize(float_path: Path, quantization: str, ranges: Mapping[str, Ranges]) 
             checked = _checked(graph, ranges.get(graph.signature, {}))
             settled = settle(graph, checked)
             statistics.update(_statistics(graph, settled | faint_constants(model, graph, settled)))
-    recipe = make_recipe(quantization, found)
+    chosen = {graph.signature: in_modules(graph, called or {}, float_modules) for graph in found}
+    recipe = make_recipe(quantization, found, chosen if float_modules else None)
     return _run_quantizer(pack(model), recipe, statistics)
 
 

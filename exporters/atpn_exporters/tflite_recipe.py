@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from atpn_exporters.module_names import NamedOperator, owners
+from atpn_exporters.target import PlannedOperator
 from atpn_exporters.tflite_graph import Graph, Operator
+from atpn_exporters.tracing import is_within
 
 #: Bits of the activations of the schemes that need ranges.
 STATIC_BITS = {"int8": 8, "full-int8": 8, "int16x8": 16}
 QUANTIZATIONS = ("fp32", "fp16", "dynamic-int8", *STATIC_BITS)
 
+#: Operators that are float where all that they join is: int8 between floats only loses.
+JOINING = ("ADD", "CONCATENATION")
 #: Layers with fewer weights than this stay float in dynamic-int8: quantising their input at run
 #: time costs more than their multiplications save.
 DYNAMIC_MINIMUM_WEIGHTS = 1024
 
 
-def make_recipe(quantization: str, found: Sequence[Graph]) -> list[dict[str, Any]]:
-    """The quantizer's rules for one scheme; where two rules match an operator the later counts."""
+def make_recipe(
+    quantization: str,
+    found: Sequence[Graph],
+    chosen: Mapping[str, Sequence[Operator]] | None = None,
+) -> list[dict[str, Any]]:
+    """The quantizer's rules for one scheme; where two rules match an operator the later counts.
+
+    `chosen` are operators by signature that `int8` leaves in float beside its own.
+    """
     from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
     from ai_edge_quantizer.recipe_manager import RecipeManager
 
@@ -37,11 +49,20 @@ def make_recipe(quantization: str, found: Sequence[Graph]) -> list[dict[str, Any
     if quantization == "int8":
         rules.add_quantization_config(".*", TFLOperationName.OUTPUT, algorithm_key=LEAVE)
         for graph in found:
-            for op in left_in_float(graph):
+            more = (chosen or {}).get(graph.signature, ())
+            for op in dict.fromkeys((*left_in_float(graph), *more)):
                 _leave_in_float(rules, graph, op)
     return list(rules.get_quantization_recipe())
 
 
+#: Operators whose weights are stored as int8 though they compute in float, and what the quantizer
+#: calls them.
+STORED_AS_INT8 = {
+    "FULLY_CONNECTED": "FULLY_CONNECTED",
+    "DEPTHWISE_CONV_2D": "DEPTHWISE_CONV_2D",
+    "CONV_2D": "CONV_2D",
+    "TRANSPOSE_CONV": "CONV_2D_TRANSPOSE",
+}
 #: The quantizer's name for not touching an operator.
 LEAVE = "no_quantize"
 
@@ -111,6 +132,37 @@ def left_in_float(graph: Graph) -> list[Operator]:
     return left
 
 
+def planned(graph: Graph, called: Mapping[str, str]) -> list[PlannedOperator]:
+    """What the scheme `int8` does to each operator; `called` as `module_names.called_names`."""
+    names = [graph.tensors[op.outputs[0]].name for op in graph.operators]
+    labels = [name.partition("/")[2].partition(":")[0].replace("/", ".") for name in names]
+    modules = owners(
+        [
+            NamedOperator(label, op.inputs, op.outputs)
+            for label, op in zip(labels, graph.operators, strict=True)
+        ],
+        called,
+    )
+    left = set(left_in_float(graph))
+    return [
+        PlannedOperator(module, name, op in left)
+        for module, name, op in zip(modules, names, graph.operators, strict=True)
+    ]
+
+
+def in_modules(graph: Graph, called: Mapping[str, str], modules: Sequence[str]) -> list[Operator]:
+    """The operators that lie in one of the modules, and what only joins their results."""
+    chosen: list[Operator] = []
+    made: set[int] = set()
+    for op, plan in zip(graph.operators, planned(graph, called), strict=True):
+        data = [index for index in op.inputs if not graph.tensors[index].constant]
+        joins = op.kind in JOINING and bool(data) and made.issuperset(data)
+        if joins or any(is_within(plan.module, module) for module in modules):
+            chosen.append(op)
+            made.update(op.outputs)
+    return chosen
+
+
 def _before_head(graph: Graph, head: Operator) -> list[Operator]:
     """The concatenation, the additions and the coarsest convolution that feed float hard-swishes.
 
@@ -154,7 +206,7 @@ def _leave_in_float(rules: Any, graph: Graph, op: Operator) -> None:
 
     # The quantizer matches an operator by the names of its outputs, each followed by ";".
     scope = "^" + "".join(re.escape(graph.tensors[index].name + ";") for index in op.outputs)
-    if op.kind in ("FULLY_CONNECTED", "DEPTHWISE_CONV_2D", "CONV_2D"):
-        rules.add_weight_only_config(scope, TFLOperationName(op.kind), 8)
+    if op.kind in STORED_AS_INT8:
+        rules.add_weight_only_config(scope, TFLOperationName(STORED_AS_INT8[op.kind]), 8)
     else:
         rules.add_quantization_config(scope, TFLOperationName.ALL_SUPPORTED, algorithm_key=LEAVE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from atpn_deploy.contract import SIGNATURES
 from atpn_deploy.errors import ArtifactError, MissingToolError, UnsupportedError
 from atpn_deploy.golden import Golden, KernelGolden, load_kernel_golden
 from atpn_deploy.parity import Limit, Row, compare
+from atpn_exporters.artifact_files import sha256_of
 from atpn_exporters.session import Session, SessionOptions
 from atpn_exporters.target import Target, signatures_of
 
@@ -137,7 +137,7 @@ def verify_file(
     target: Target, path: Path, signature: str, golden: Golden, *, runtime: str
 ) -> tuple[Verification, ...]:
     """Hold every signature of a file against the reference."""
-    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    sha256 = sha256_of(path)
     results = []
     for name in signatures_of(signature):
         with target.load(path, SessionOptions(runtime=runtime, signature=name)) as session:

@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -27,13 +27,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Task:
-    """One thing to do: `export` a target, `calibrate` a format, or compute the `reference`."""
+    """One thing to do.
+
+    `export` or `lint` a target, `calibrate` a format, compute the `reference`, or rank modules by
+    what int8 makes of them (`sensitivity`).
+    """
 
     kind: str
     output: str  # the file to write
     target: str = ""  # export, calibrate: a target (for calibrate, of the format meant)
     signature: str = "full"
     metadata: Mapping[str, Any] | None = None  # export
+    float_modules: tuple[str, ...] = ()  # export: what a recipe leaves in float
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Request:
     workspace: str
     tasks: tuple[Task, ...]
     calibration: str = ""  # cache to quantise with
-    crops: str = ""  # .npy of crops to calibrate on, or to compute the reference of
+    crops: str = ""  # .npy of crops to calibrate on, to compute the reference of, or to lint with
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -54,7 +59,10 @@ class Request:
     def read(cls, path: Path) -> Request:
         """Read `save` back."""
         values = json.loads(path.read_text())
-        values["tasks"] = tuple(Task(**task) for task in values["tasks"])
+        values["tasks"] = tuple(
+            Task(**{**task, "float_modules": tuple(task["float_modules"])})
+            for task in values["tasks"]
+        )
         return cls(**values)
 
 
@@ -91,6 +99,11 @@ def _perform_one(
         np.savez(output, allow_pickle=False, **outputs)
         return
     target = TARGETS[task.target]
+    if task.kind == "lint":
+        from atpn_exporters.lint.run import lint_model
+
+        lint_model(model, task.signature, Path(request.crops), target, output)
+        return
     job = ExportJob(model, task.signature, task.metadata or {}, Path(request.workspace))
     if task.kind == "calibrate":
         _calibrate(request, task, job, events)
@@ -98,7 +111,17 @@ def _perform_one(
     if target.calibrated:
         cache = load_calibration(Path(request.calibration), checkpoint_sha256)
         ranges = cache.for_signatures(target.format, signatures_of(task.signature))
-        job = ExportJob(model, task.signature, task.metadata or {}, job.workspace, ranges)
+        job = replace(job, ranges=ranges, float_modules=task.float_modules)
+    if task.kind == "sensitivity":
+        from atpn_exporters.recipes.sensitivity import write_ranking
+
+        write_ranking(job, target, Path(request.crops), output)
+        return
+    if task.float_modules:
+        from atpn_exporters.module_names import called_names_of
+        from atpn_exporters.recipes.recipe import check_modules
+
+        check_modules(task.float_modules, frozenset(called_names_of(model)))
     target.export(job, output)
 
 

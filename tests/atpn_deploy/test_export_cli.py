@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -54,6 +55,9 @@ def test_list_names_every_target() -> None:
         ),
         (("--signature", "half"), "no signature is called 'half'"),
         (("--weights", "nothing.safetensors"), "nothing.safetensors does not exist"),
+        (("--recipe", "nothing.json"), "nothing.json does not exist"),
+        (("--recipe", "auto", "--quantize", "fp32"), "tflite-fp32 takes no recipe"),
+        (("--recipe", "auto", "--lint"), "--lint exports nothing and --recipe exports"),
     ],
 )
 def test_wrong_request_is_one_line_and_status_2(arguments: tuple[str, ...], said: str) -> None:
@@ -77,6 +81,20 @@ def test_empty_calibration_folder_is_one_line_and_leaves_nothing(
     assert status == 2
     assert str(crops) in err
     assert not out_folder.exists()
+
+
+def test_lint_alone_says_what_hurts_and_exports_nothing(tmp_path: Path, own_weights: Path) -> None:
+    status, out, err = run(
+        *("--lint", "--format", "onnx", "--quantize", "int8", "--weights", str(own_weights)),
+        *("--signature", "align", "--output", str(tmp_path)),
+    )
+    assert (status, "error" in err) == (0, False)
+    assert "onnx-int8" in out
+    assert "Q003 no int8 kernel" in out  # the deconvolutions of the neck
+    assert [path.name for path in tmp_path.iterdir()] == ["atpn-lite.lint.json"]
+    findings = json.loads((tmp_path / "atpn-lite.lint.json").read_text())["onnx-int8"]
+    [lacking] = [finding for finding in findings if finding["rule"] == "Q003"]
+    assert "alignment.neck.up_low" in [spot["module"] for spot in lacking["spots"]]
 
 
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path, own_weights: Path) -> None:

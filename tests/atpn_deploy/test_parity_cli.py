@@ -71,6 +71,10 @@ def test_file_of_other_weights_is_status_1_with_unit_and_size(own_file: Path) ->
     assert entry["ok"] is False
     worst = next(row for row in entry["parity"][0]["rows"] if row["output"] == "landmarks")
     assert worst["error"] == pytest.approx(1e-3 * 112 * 2**0.5, rel=0.01)  # both axes moved
+    # The layer that moved them is named, without being asked for.
+    assert "alignment.head.linear alone costs 0.16 px" in " ".join(result.stderr.split())
+    report = json.loads(own_file.with_name(own_file.name + ".bisect.json").read_text())
+    assert report["layers"][0]["layer"] == "alignment.head.linear"
 
 
 def test_file_of_a_users_weights_is_held_against_those(own_file: Path, own_weights: Path) -> None:

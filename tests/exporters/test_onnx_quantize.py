@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from atpn_deploy.errors import CalibrationError, ExportError
-from atpn_exporters.onnx_quantize import collect_ranges, to_float16, to_static_int8
+from atpn_exporters.onnx_quantize import collect_ranges, planned, to_float16, to_static_int8
 
 if TYPE_CHECKING:
     import onnx
@@ -124,6 +124,24 @@ def test_a_range_that_is_none_is_refused(tiny: Path, bad: tuple[float, float]) -
 
     with pytest.raises(CalibrationError, match="conv"):
         to_static_int8(tiny_model(), ranges)
+
+
+def test_a_recipes_modules_stay_float(tiny: Path) -> None:
+
+    ranges = collect_ranges(tiny, flat_crops(0, 255))
+
+    def named() -> onnx.ModelProto:
+        model = tiny_model()
+        for node, name in zip(model.graph.node, ("/T", "/one/conv/Conv", "/two/Relu"), strict=True):
+            node.name = name
+        return model
+
+    assert [op.module for op in planned(named())] == ["", "one.conv", "two"]
+    assert [op.in_float for op in planned(named())] == [False] * 3
+    for modules, stored in (((), "kernel_quantized"), (("one",), "kernel"), (("two",), "kernel_")):
+        kinds = [t.name for t in to_static_int8(named(), ranges, modules).graph.initializer]
+        assert any(name.startswith(stored) for name in kinds), modules
+        assert ("kernel" in kinds) == (modules == ("one",))
 
 
 def test_float16_rounds_large_weights_and_keeps_biases() -> None:

@@ -59,6 +59,16 @@ def test_report_holds_parity_in_the_units_of_the_task(delivered: Outcome) -> Non
     assert values["sha256"] == delivered.reports[0].sha256
 
 
+def test_report_says_what_the_linter_found(delivered: Outcome) -> None:
+    values = json.loads(delivered.reports[0].json_path.read_text())
+    assert [finding["rule"] for finding in values["lint"]] == [
+        finding.rule for finding in delivered.reports[0].findings
+    ]
+    assert all(finding["spots"] for finding in values["lint"])
+    # A float file cannot suffer from what only integers do.
+    assert not {"Q002", "Q003", "Q009", "Q010"} & {f.rule for f in delivered.reports[0].findings}
+
+
 def test_file_says_which_checkpoint_and_contract_it_follows(
     delivered: Outcome, checkpoint: Checkpoint
 ) -> None:
@@ -144,7 +154,7 @@ def test_network_with_68_landmarks_does_not_fit_the_contract(tmp_path: Path) -> 
     ("format_", "quantize", "said"),
     [
         ("onnx", "int4", "onnx has no quantisation 'int4'; choose fp32"),
-        ("caffe", "fp32", "no format is called 'caffe'; choose onnx, tflite"),
+        ("caffe", "fp32", "no format is called 'caffe'; choose coreml, executorch, ncnn, onnx"),
         ("onnx", "int16x8", "onnx has no quantisation"),
     ],
 )

@@ -8,9 +8,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from atpn_deploy.parity import Row
+from atpn_exporters.lint.finding import Finding, Spot
 from atpn_exporters.registry import TARGETS
 from atpn_exporters.report import ExportReport
-from atpn_exporters.tables import counted, report_table, target_table
+from atpn_exporters.tables import counted, lint_table, report_table, target_table
 from atpn_exporters.target import GraphFacts
 from atpn_exporters.verification import Verification
 
@@ -38,6 +39,15 @@ REPORT = ExportReport(
     },
     31.0,
     800 * 2**20,
+    (
+        Finding(
+            "Q010",
+            "unequal addends",
+            "A sum takes the wider range.",
+            "Normalise both sides.",
+            tuple(Spot(f"block.{n}", 9.0 - n, "ratio", f"ranges {n} and 9") for n in range(7)),
+        ),
+    ),
 )
 
 
@@ -58,6 +68,7 @@ def shown(table: RenderableType, width: int = 100) -> str:
         "int8 is 1.90x faster than float here",
         "too small",
         "9 crops (mine)",
+        "Q010 unequal addends: block.0: ranges 0 and 9 and 6 more",
         "0.31",
         "half a step",
         "litert-xnnpack",
@@ -82,3 +93,13 @@ def test_list_says_what_is_missing_and_how_to_install_it() -> None:
 
 def test_operators_are_counted_in_words() -> None:
     assert counted({"TANH": 1, "MUL": 3}) == "MUL x3, TANH"
+
+
+def test_lint_table_shows_the_worst_places_and_the_fix() -> None:
+    text = shown(lint_table({"tflite-int8": REPORT.findings, "onnx-int8": ()}))
+    assert "A sum takes the wider range." in text
+    assert "block.4: ranges 4 and 9" in text
+    assert "block.5" not in text
+    assert "and 2 more" in text
+    assert "Normalise both sides." in text
+    assert text.index("onnx-int8") < text.index("nothing found")

@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from atpn_deploy.weights import shipped
 from atpn_exporters import tflite_backend
 from atpn_exporters.session import SessionOptions
 from atpn_exporters.target import ExportJob
+from atpn_exporters.tracing import is_within
 
 pytest.importorskip("torch")
 pytest.importorskip("litert_torch", reason="needs litert-torch")
@@ -111,6 +112,31 @@ def test_two_signatures_share_weights_and_agree(made):
     weights = sum(p.numel() for p in made.model.parameters())
     assert made.paths["int8"].stat().st_size < 2 * weights
     assert made.paths["fp32"].stat().st_size < 1.4 * 4 * weights
+
+
+def test_a_recipe_leaves_whole_modules_in_float(made):
+    from atpn_exporters.module_names import called_names_of
+    from atpn_exporters.tflite_flatbuffer import read_model
+    from atpn_exporters.tflite_graph import graphs, in_float
+    from atpn_exporters.tflite_recipe import planned
+
+    path = made.workspace / "recipe.tflite"
+    modules = ("alignment.neck", "alignment.coord.0", "low.low.1")
+    TARGETS["int8"].export(replace(made.job, float_modules=modules), path)
+    called = called_names_of(made.model)
+    for graph in graphs(read_model(path)):
+        plan = planned(graph, called)
+        parts = [m for m in called if any(is_within(m, module) for module in modules)]
+        pairs = zip(plan, graph.operators, strict=True)
+        float_ = {p.module for p, op in pairs if in_float(graph, op)}
+        layers = [p.module for p in plan if p.module in parts and p.module.endswith("conv")]
+        assert len(layers) > 6
+        assert set(layers) <= float_
+        assert "alignment.coord.1.conv" not in float_
+    plain = TARGETS["int8"].inspect(made.paths["int8"])
+    left = TARGETS["int8"].inspect(path)
+    assert left.float_operators["CONV_2D"] > plain.float_operators.get("CONV_2D", 0)
+    assert left.partitions == 1
 
 
 def test_graph_is_what_the_scheme_says(made):

@@ -12,7 +12,7 @@ from atpn_exporters.tflite_flatbuffer import check_complete
 from atpn_exporters.tflite_graph import Graph, Operator, Tensor, in_float
 from atpn_exporters.tflite_names import layer_of
 from atpn_exporters.tflite_quantize import settle
-from atpn_exporters.tflite_recipe import left_in_float
+from atpn_exporters.tflite_recipe import in_modules, left_in_float, planned
 from atpn_exporters.tflite_session import Slot, runtime_named
 
 
@@ -60,6 +60,49 @@ def test_a_depthwise_convolution_inside_the_network_is_quantised():
     inside = Operator("DEPTHWISE_CONV_2D", False, (3, 2), (4,))
     graph = Graph("align", {"image": 0}, {}, GRAPH.tensors, (inside,))
     assert left_in_float(graph) == []
+
+
+#: Two blocks whose results are added, then a convolution: names as the converter gives them.
+BLOCKS = Graph(
+    "align",
+    {"image": 0},
+    {},
+    (
+        tensor("align/align_image", 1, 8, 8, 3),
+        tensor("align/constant:1", 8, 1, 1, 3, constant=True),
+        tensor("align/one/conv", 1, 8, 8, 8),
+        tensor("align/two/conv", 1, 8, 8, 8),
+        tensor("align/output", 1, 8, 8, 8),
+        tensor("align/three/conv", 1, 8, 8, 8),
+    ),
+    (
+        Operator("CONV_2D", False, (0, 1), (2,)),
+        Operator("CONV_2D", False, (0, 1), (3,)),
+        Operator("ADD", False, (2, 3), (4,)),
+        Operator("CONV_2D", False, (4, 1), (5,)),
+    ),
+)
+CALLED = {name: name for name in ("", "one", "one.conv", "two", "two.conv", "three.conv")}
+
+
+def test_a_recipes_modules_are_found_in_the_graph():
+    chosen = in_modules(BLOCKS, CALLED, ["one"])
+    assert [BLOCKS.operators.index(op) for op in chosen] == [0]
+    assert in_modules(BLOCKS, CALLED, []) == []
+
+
+def test_a_sum_of_float_modules_is_float_too():
+    chosen = in_modules(BLOCKS, CALLED, ["one", "two.conv"])
+    assert [op.kind for op in chosen] == ["CONV_2D", "CONV_2D", "ADD"]
+
+
+def test_the_plan_names_module_tensor_and_what_is_float_anyway():
+    plan = planned(BLOCKS, CALLED)
+    assert [(op.module, op.tensor) for op in plan[:2]] == [
+        ("one.conv", "align/one/conv"),
+        ("two.conv", "align/two/conv"),
+    ]
+    assert [op.in_float for op in planned(GRAPH, CALLED)].count(True) == 4
 
 
 def test_image_has_steps_of_one_and_concatenated_tensors_one_range():

@@ -1,0 +1,1 @@
+"""Faults planted into finished files, and whether the bisect names the layer that they are in."""

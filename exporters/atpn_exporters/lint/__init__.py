@@ -1,0 +1,1 @@
+"""What in a network will hurt when it is quantised or halved, said before it is."""
