@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,25 @@ MAX_SPLIT_HALF = 0.25
 ENOUGH_CROPS = 100
 #: Fewer crops than this cannot be split into halves that mean anything.
 MIN_CROPS = 8
+
+
+def required_ranges(names: Iterable[str], ranges: Ranges) -> dict[str, tuple[float, float]]:
+    """The ranges of a graph's activations; CalibrationError unless each is there and finite."""
+    wanted = tuple(names)
+    missing = [name for name in wanted if name not in ranges]
+    if missing:
+        raise CalibrationError(
+            f"the calibration lacks {len(missing)} of the network's {len(wanted)} tensors "
+            f"({missing[0]}, ...), so it is another network's; make one with --calibration DIR"
+        )
+    for name in wanted:
+        low, high = ranges[name]
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            raise CalibrationError(
+                f"the calibration has the range {low} to {high} for {name}; expected two finite "
+                "numbers in order: make a new one with --calibration DIR"
+            )
+    return {name: ranges[name] for name in wanted}
 
 
 @dataclass(frozen=True)

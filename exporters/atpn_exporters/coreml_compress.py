@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from atpn_deploy.contract import IMAGE
-from atpn_deploy.errors import CalibrationError
+from atpn_exporters.calibration import required_ranges
 from atpn_exporters.coreml_names import HALF
 from atpn_exporters.target import Ranges
 
@@ -164,20 +163,8 @@ def _checked(operations: Iterable[Any], ranges: Ranges) -> dict[str, tuple[float
         for operation in operations
         if operation.type in OBSERVED
     ]
-    missing = [name for name in names if name not in ranges]
-    if missing:
-        raise CalibrationError(
-            f"the calibration lacks {len(missing)} of the network's {len(names)} activations "
-            f"({missing[0]}, ...), so it is another network's; make one with --calibration DIR"
-        )
-    for name, (low, high) in ranges.items():
-        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-            raise CalibrationError(
-                f"the calibration has the range {low} to {high} for {name}; expected two finite "
-                "numbers in order: make a new one with --calibration DIR"
-            )
     # The bytes of an image lose nothing with a step of 1.
-    return dict(ranges) | {IMAGE.name: (0.0, 255.0)}
+    return required_ranges(names, ranges) | {IMAGE.name: (0.0, 255.0)}
 
 
 def _settled(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +15,7 @@ from atpn_deploy.errors import ArtifactError, UnsupportedError
 from atpn_exporters.mil.evaluator import Evaluator
 from atpn_exporters.mil.package import open_package
 from atpn_exporters.mil.program import Function, Package
-from atpn_exporters.session import SessionOptions
+from atpn_exporters.session import Closing, SessionOptions
 
 #: Specification version of a package to the first macOS and iOS that run it.
 FIRST_SYSTEMS = {
@@ -110,7 +109,7 @@ def _check_system(package: Package, system: str) -> None:
         )
 
 
-class CoreMLSession:
+class CoreMLSession(Closing):
     """An open .mlpackage; see `atpn_exporters.session.Session`.
 
     Raises ArtifactError for a package that is missing, damaged or no ATPN, UnsupportedError for
@@ -152,15 +151,8 @@ class CoreMLSession:
             raise ValueError("the session is closed")
         self._runner.run(self._image)
 
-    def __enter__(self) -> CoreMLSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the runtime."""
         self._runner = None
 
 

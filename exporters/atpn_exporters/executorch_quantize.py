@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from atpn_deploy.errors import CalibrationError
+from atpn_exporters.calibration import required_ranges
 from atpn_exporters.executorch_convert import executorch_at_work
 from atpn_exporters.executorch_recipe import kind_of, left_in_float, names_of
 from atpn_exporters.observer import RangeObserver
@@ -67,20 +66,8 @@ def quantized(graph: GraphModule, ranges: Ranges, float_modules: Sequence[str] =
 def checked(graph: GraphModule, ranges: Ranges) -> dict[str, tuple[float, float]]:
     """The ranges by the node's own name, every one present and finite."""
     names = names_of(graph)
-    missing = [name for name in names.values() if name not in ranges]
-    if missing:
-        raise CalibrationError(
-            f"the calibration lacks {len(missing)} of the network's {len(names)} tensors "
-            f"({missing[0]}, ...), so it is another network's; make one with --calibration DIR"
-        )
-    for name in names.values():
-        low, high = ranges[name]
-        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-            raise CalibrationError(
-                f"the calibration has the range {low} to {high} for {name}; expected two finite "
-                "numbers in order: make a new one with --calibration DIR"
-            )
-    return {node: ranges[name] for node, name in names.items()}
+    known = required_ranges(names.values(), ranges)
+    return {node: known[name] for node, name in names.items()}
 
 
 def settle(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 from weakref import WeakSet
 
@@ -15,7 +14,7 @@ from atpn_deploy.contract import IMAGE, OUTPUTS, SIGNATURES, Tensors, check_imag
 from atpn_deploy.errors import ArtifactError, MissingToolError, UnsupportedError
 from atpn_exporters.executorch_file import Method, outputs_method, read_methods, read_program
 from atpn_exporters.native_stderr import captured_stderr
-from atpn_exporters.session import SessionOptions
+from atpn_exporters.session import Closing, SessionOptions
 
 
 def runtime() -> Any:
@@ -39,7 +38,7 @@ def runtime() -> Any:
 _OPEN: WeakSet[ExecutorchSession] = WeakSet()
 
 
-class ExecutorchSession:
+class ExecutorchSession(Closing):
     """An open .pte file; see `atpn_exporters.session.Session`.
 
     Raises ArtifactError for a file that is missing, damaged or does not follow the contract,
@@ -117,15 +116,8 @@ class ExecutorchSession:
         if self._method is None:
             raise ValueError("the session is closed")
 
-    def __enter__(self) -> ExecutorchSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the runtime."""
         self._method = self._program = self._content = None
         _OPEN.discard(self)
 

@@ -6,7 +6,6 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from atpn_deploy.errors import ArtifactError, MissingToolError
 from atpn_exporters.native_stderr import captured_stderr
 from atpn_exporters.ncnn_graph import layers_of
 from atpn_exporters.ncnn_package import BIN, PARAM, Package, read_package
-from atpn_exporters.session import SessionOptions
+from atpn_exporters.session import Closing, SessionOptions
 
 #: ncnn would keep values in 16 bits where a processor is fast at it: then results depend on the
 #: processor. A phone may turn these on; what parity has measured is without them.
@@ -41,7 +40,7 @@ def runtime() -> Any:
     return ncnn
 
 
-class NcnnSession:
+class NcnnSession(Closing):
     """An open folder; see `atpn_exporters.session.Session`.
 
     Raises ArtifactError for a folder that is missing, damaged or does not follow the contract.
@@ -104,15 +103,8 @@ class NcnnSession:
                 raise ArtifactError(f"ncnn could not compute {name}: status {status}")
         return made
 
-    def __enter__(self) -> NcnnSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the runtime."""
         self._net = None
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE
 from atpn_deploy.errors import CalibrationError, ExportError
+from atpn_exporters.calibration import required_ranges
 from atpn_exporters.module_names import traced_label
 from atpn_exporters.observer import RangeObserver
 from atpn_exporters.onnx_convert import first_line, strip
@@ -266,17 +267,7 @@ def activations(model: onnx.ModelProto) -> list[str]:
 
 def _checked_ranges(model: onnx.ModelProto, ranges: Ranges) -> dict[str, tuple[float, float]]:
     """The ranges of this model's activations, the image's taken from the contract."""
-    names = activations(model)
-    missing = [name for name in names if name not in ranges]
-    if missing:
-        raise CalibrationError(
-            f"the calibration lacks {len(missing)} of the network's {len(names)} tensors "
-            f"({missing[0]}, ...), so it is another network's; make one with --calibration DIR"
-        )
-    known = {name: ranges[name] for name in names}
-    for name, (low, high) in known.items():
-        if not (np.isfinite(low) and np.isfinite(high) and low <= high):
-            raise CalibrationError(f"the calibrated range of {name} is {low}..{high}")
+    known = required_ranges(activations(model), ranges)
     # The bytes of an image lose nothing with scale 1 and zero point 0.
     known[IMAGE.name] = (0.0, 255.0)
     for node in model.graph.node:

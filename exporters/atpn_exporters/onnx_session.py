@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import platform
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE, OUTPUTS, SIGNATURES, Tensors, check_image
 from atpn_deploy.errors import ArtifactError
-from atpn_exporters.session import SessionOptions
+from atpn_exporters.session import Closing, SessionOptions
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -78,7 +77,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
     return facts
 
 
-class OnnxSession:
+class OnnxSession(Closing):
     """An open .onnx file; see `atpn_exporters.session.Session`.
 
     Raises ArtifactError for a file that is missing, damaged or does not follow the contract.
@@ -125,15 +124,8 @@ class OnnxSession:
             raise ValueError("the session is closed")
         self._session.run(None, self._feeds)
 
-    def __enter__(self) -> OnnxSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the runtime."""
         self._session = None
 
 

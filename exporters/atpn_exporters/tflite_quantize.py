@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE
-from atpn_deploy.errors import CalibrationError, ExportError, UnsupportedError
+from atpn_deploy.errors import ExportError, UnsupportedError
+from atpn_exporters.calibration import required_ranges
 from atpn_exporters.native_stderr import captured_stderr
 from atpn_exporters.observer import RangeObserver
 from atpn_exporters.target import Ranges
@@ -137,21 +137,8 @@ def _run_quantizer(content: bytes, recipe: list[Any], statistics: dict[str, Any]
 def _checked(graph: Graph, ranges: Ranges) -> dict[int, tuple[float, float]]:
     """The ranges of this graph's activations by tensor index, every one present and finite."""
     names = activations(graph)
-    missing = [name for name in names.values() if name not in ranges]
-    if missing:
-        raise CalibrationError(
-            f"the calibration lacks {len(missing)} of the {len(names)} activations of the "
-            f"{graph.signature} graph; it belongs to another network or converter: make one "
-            "with --calibration DIR"
-        )
-    for name in names.values():
-        low, high = ranges[name]
-        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
-            raise CalibrationError(
-                f"the calibration has the range {low} to {high} for {name}; expected two finite "
-                "numbers in order: make a new one with --calibration DIR"
-            )
-    return {index: ranges[name] for index, name in names.items()}
+    known = required_ranges(names.values(), ranges)
+    return {index: known[name] for index, name in names.items()}
 
 
 def settle(

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from atpn_deploy.contract import IMAGE, OUTPUTS, Tensors, check_image
 from atpn_deploy.errors import ArtifactError, ConfigError, MissingToolError, UnsupportedError
 from atpn_exporters.native_stderr import captured_stderr
-from atpn_exporters.session import SessionOptions
+from atpn_exporters.session import Closing, SessionOptions
 from atpn_exporters.tflite_flatbuffer import check_complete, read_content
 
 
@@ -127,7 +126,7 @@ class Slot:
         return (self.scale * (stored.astype(np.float64) - self.zero)).astype(np.float32)
 
 
-class LiteRTSession:
+class LiteRTSession(Closing):
     """A .tflite file and an interpreter. Callers see float32; integers never leave this class."""
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
@@ -218,15 +217,8 @@ class LiteRTSession:
         else:
             self._runner(**{IMAGE.name: self._last})
 
-    def __enter__(self) -> LiteRTSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Let go of the runtime."""
         self._runner = None
         self._interpreter = None
 
