@@ -123,3 +123,7 @@ def export(
 
 
 main = main_of(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -106,3 +106,7 @@ def _write(path: Path, text: str) -> None:
 
 
 main = main_of(app)
+
+
+if __name__ == "__main__":
+    main()

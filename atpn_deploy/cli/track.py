@@ -205,3 +205,7 @@ def _write_crops(
 
 
 main = main_of(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -287,7 +287,13 @@ def test_a_run_with_other_settings_is_refused(run: Command, data: Path, tmp_path
     assert "other settings: seed 11 there, 21 here, stage.samples 4 there, 8 here" in err
 
 
-@pytest.mark.parametrize("option", ["--threads", "--save-every"])
+def test_a_batch_size_replaces_the_recipes(run: Command, data: Path, tmp_path: Path) -> None:
+    options = ("--data", data, "--output", tmp_path, "--stage", 1, "--samples", 12)
+    assert run(*options, "--batch-size", 6)[0] == 0
+    assert json.loads((tmp_path / "train.jsonl").read_text())["step"] == 2
+
+
+@pytest.mark.parametrize("option", ["--threads", "--save-every", "--batch-size"])
 def test_counts_are_at_least_one(run: Command, data: Path, tmp_path: Path, option: str) -> None:
     status, _, err = run("--data", data, "--output", tmp_path, "--stage", 1, option, 0)
     assert status == 2
@@ -317,8 +323,9 @@ finally:
     assert ended.stdout.splitlines()[-1] == "[]"
 
 
-def test_the_module_is_the_command_too() -> None:
-    """`torchrun -m atpn_deploy.cli.train`, as the documentation has it."""
-    command = [sys.executable, "-m", "atpn_deploy.cli.train", "--help"]
+@pytest.mark.parametrize("name", ["ablate", "eval", "export", "parity", "track", "train"])
+def test_a_module_is_its_command_too(name: str) -> None:
+    """`torchrun -m atpn_deploy.cli.train`, as the documentation has it, and the others alike."""
+    command = [sys.executable, "-m", f"atpn_deploy.cli.{name}", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "--stage" in done.stdout
+    assert "Usage:" in done.stdout
