@@ -17,6 +17,7 @@ def show_bisect(path: Path, weights: Path | None, console: Console) -> None:
     `weights` is the user's own checkpoint, None for the shipped one that the file names. Raises an
     AtpnError where the file can't be bisected.
     """
+    from atpn_exporters.bisect.plot import draw
     from atpn_exporters.bisect.run import bisect
     from atpn_exporters.bisect.tables import bisect_table
 
@@ -29,7 +30,7 @@ def show_bisect(path: Path, weights: Path | None, console: Console) -> None:
     report.save()
     console.print(bisect_table(report))
     try:
-        drawn = f", {report.draw().name}"
+        drawn = f", {draw(report).name}"
     except MissingToolError as error:
         drawn = f"; no plot: {error}"
     console.print(f"wrote {report.json_path}{drawn}", soft_wrap=True, highlight=False)

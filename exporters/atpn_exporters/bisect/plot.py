@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from atpn_deploy.evaluation.plots import COLOURS, GREY, WIDE, styled
+from atpn_deploy.evaluation.plots import COLOURS, GREY, WIDE, save, styled
 from atpn_exporters.bisect.measure import Damage, Error, Finding
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from atpn_exporters.bisect.run import BisectReport
+    from atpn_exporters.bisect.report import BisectReport
 
 #: Bars that are drawn.
 BARS = 12
 #: Errors below this share are drawn at it: a logarithmic axis has no zero.
 LEAST = 1e-8
+
+
+def draw(report: BisectReport) -> Path:
+    """Write the plot beside the file as PNG and SVG; returns the PNG's path.
+
+    Raises MissingToolError without matplotlib, ExportError where it can't be written.
+    """
+    return save(figure(report), report.path.parent, f"{report.path.name}.bisect")[0]
 
 
 def figure(report: BisectReport) -> Figure:

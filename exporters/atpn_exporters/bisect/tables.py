@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from atpn_exporters.bisect.measure import Damage, Error, Finding
-from atpn_exporters.bisect.run import BisectReport
+from atpn_exporters.bisect.report import BisectReport
 from atpn_exporters.tables import plural
 
 #: Layers that are shown; all of them are in the JSON.

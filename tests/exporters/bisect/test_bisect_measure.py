@@ -11,7 +11,7 @@ import pytest
 
 from atpn_exporters.bisect.layers import Layer
 from atpn_exporters.bisect.measure import Damage, Error, Examination, Finding, damage, error_of
-from atpn_exporters.bisect.run import BisectReport
+from atpn_exporters.bisect.report import BisectReport
 from atpn_exporters.bisect.tables import beyond_rounding, bisect_table, verdict
 
 SMALL = Error(1e-6, 1e-7, finite=True)
