@@ -46,6 +46,7 @@ class Made:
 
     model: object
     crops: np.ndarray
+    faces: np.ndarray  # which of them show one
     workspace: Path
     job: ExportJob
     paths: dict[str, Path]
@@ -58,7 +59,8 @@ def made(tmp_path_factory) -> Made:
 
     # Trained weights: random ones amplify rounding beyond the limits of float files.
     model = shipped("atpn-lite").load()
-    crops = load_inputs().images
+    inputs = load_inputs()
+    crops = inputs.images
     workspace = tmp_path_factory.mktemp("tflite")
     source = float_file(model, "both", workspace)
     ranges = {name: collect_ranges(source, crops[::2], name) for name in ("align", "full")}
@@ -67,7 +69,7 @@ def made(tmp_path_factory) -> Made:
     for name, target in TARGETS.items():
         paths[name] = workspace / f"{name}.tflite"
         target.export(job, paths[name])
-    return Made(model, crops, workspace, job, paths)
+    return Made(model, crops, inputs.faces, workspace, job, paths)
 
 
 def outputs(made: Made, path: Path, signature: str = "full") -> dict[str, np.ndarray]:
@@ -95,7 +97,8 @@ def test_float_file_equals_the_network(made, signature):
 @pytest.mark.parametrize("name", [name for name in TARGETS if name != "fp32"])
 def test_quantised_file_follows_the_network(made, name):
     actual, expected = outputs(made, made.paths[name]), reference(made)
-    off = 112 * np.linalg.norm(actual["landmarks"] - expected["landmarks"], axis=-1)
+    apart = 112 * np.linalg.norm(actual["landmarks"] - expected["landmarks"], axis=-1)
+    off = apart[made.faces]  # what a blank crop's points are is no one's concern
     assert 0 < off.mean() < {"fp16": 0.05, "full-int8": 0.8}.get(name, 0.5)
     # It answers to the image: a file that always says the same correlates with nothing.
     moved = [values["landmarks"] - values["landmarks"].mean(0) for values in (actual, expected)]
@@ -129,10 +132,12 @@ def test_a_recipe_leaves_whole_modules_in_float(made):
         parts = [m for m in called if any(is_within(m, module) for module in modules)]
         pairs = zip(plan, graph.operators, strict=True)
         float_ = {p.module for p, op in pairs if in_float(graph, op)}
-        layers = [p.module for p in plan if p.module in parts and p.module.endswith("conv")]
+        # A ReLU that is part of a convolution names it: `clip` behind a CoordConv's.
+        named = [p.module for p in plan if p.module in parts]
+        layers = [module for module in named if module.endswith(("conv", "clip"))]
         assert len(layers) > 6
         assert set(layers) <= float_
-        assert "alignment.coord.1.conv" not in float_
+        assert not {"alignment.coord.1.conv", "alignment.coord.1.clip"} & float_
     plain = TARGETS["int8"].inspect(made.paths["int8"])
     left = TARGETS["int8"].inspect(path)
     assert left.float_operators["CONV_2D"] > plain.float_operators.get("CONV_2D", 0)
