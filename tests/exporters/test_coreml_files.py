@@ -159,6 +159,20 @@ def test_int8_activations_leave_only_the_ends_in_float(coreml_file: Exporter) ->
     assert facts.float_operators.get("relu", 0) < 0.2 * facts.operators["relu"]
 
 
+def test_int8_weights_are_those_of_layers_alone(coreml_file: Exporter) -> None:
+    """Other constants, the mean shape say, are added to what is finer than a step of theirs."""
+    (function,) = open_package(coreml_file("coreml-w8a8")).functions.values()
+    packed = {o.name for o in function.operations if o.kind == "constexpr_affine_dequantize"}
+    weights = {
+        reference.name
+        for operation in function.operations
+        for reference in operation.inputs.get("weight", ())
+        if isinstance(reference, Reference)
+    }
+    assert packed
+    assert packed <= weights
+
+
 def test_bytes_of_the_image_enter_the_int8_program_without_loss(coreml_file: Exporter) -> None:
     operations = open_package(coreml_file("coreml-w8a8")).functions["main"].operations
     constants = {op.name: op.inputs["val"][0] for op in operations if op.kind == "const"}
