@@ -75,7 +75,7 @@ def _target(
         inspect=inspect,
         read_metadata=read_metadata,
         limits=limits,
-        export_needs=("torch", "coremltools"),
+        export_needs=("torch", "coremltools", "sklearn"),
         # Its protobuf messages are what the evaluator reads a package with.
         run_needs=("coremltools",),
         extra="coreml",

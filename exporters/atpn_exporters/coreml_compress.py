@@ -61,9 +61,12 @@ def palettize_weights(model: Any, bits: int) -> Any:
     """Weights as indices of `bits` into palettes that k-means chose, those of FINE layers of 8.
 
     One palette a layer; with 16 colours one for every PALETTE_CHANNELS output channels, which
-    needs a program of iOS 18. The k-means of one dimension is exact, so it needs no seed.
+    needs a program of iOS 18. Above 10,000 weights the k-means is exact; below it is scikit-learn's
+    with a fixed seed, on one thread, for its sums depend on how many there are.
     """
+    import sklearn.cluster  # noqa: F401 - the limit holds for libraries that are loaded
     from coremltools.optimize import coreml as optimize
+    from threadpoolctl import threadpool_limits
 
     def palette(bits: int) -> Any:
         return optimize.OpPalettizerConfig(
@@ -77,7 +80,8 @@ def palettize_weights(model: Any, bits: int) -> Any:
 
     fine = {name: palette(8) for name in _fine_layers(model.get_spec())}
     config = optimize.OptimizationConfig(global_config=palette(bits), op_name_configs=fine)
-    return optimize.palettize_weights(model, config)
+    with threadpool_limits(1):
+        return optimize.palettize_weights(model, config)
 
 
 def _fine_layers(spec: Any) -> list[str]:
