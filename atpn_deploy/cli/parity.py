@@ -10,8 +10,7 @@ from typing import Annotated
 import typer
 
 from atpn_deploy.cli.bisecting import explain_failure
-from atpn_deploy.cli.shell import main_of
-from atpn_deploy.errors import AtpnError
+from atpn_deploy.cli.shell import main_of, write_or_print
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -79,9 +78,9 @@ def parity(
             ],
             indent=2,
         )
-        _write(json_, text + "\n")
+        write_or_print(json_, text + "\n")
     if junit is not None:
-        _write(junit, write_junit(results))
+        write_or_print(junit, write_junit(results))
     worst = max(result.exit_status for result in results)
     if worst:
         raise typer.Exit(worst)
@@ -92,17 +91,6 @@ def _checkpoint(weights: Path | None, model: str | None) -> Path | None:
     from atpn_deploy.weights import shipped
 
     return shipped(model).path if weights is None and model is not None else weights
-
-
-def _write(path: Path, text: str) -> None:
-    """Write to a file, or to standard output for `-`."""
-    if path == Path("-"):
-        print(text, end="")
-        return
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise AtpnError(f"cannot write {path}: {error.strerror}") from error
 
 
 main = main_of(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import typer
 
@@ -31,3 +32,14 @@ def main_of(app: typer.Typer) -> Callable[[], None]:
             sys.exit(INTERRUPTED)
 
     return main
+
+
+def write_or_print(path: Path, text: str) -> None:
+    """Write to a file, or to standard output for `-`; AtpnError where it can't be written."""
+    if path == Path("-"):
+        print(text, end="")
+        return
+    try:
+        path.write_text(text)
+    except OSError as error:
+        raise AtpnError(f"cannot write {path}: {error.strerror}") from error

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from atpn_deploy.cli.shell import main_of
-from atpn_deploy.errors import AtpnError
+from atpn_deploy.cli.shell import main_of, write_or_print
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -45,20 +44,9 @@ def values(
     report = health_report(file, load_inputs().images, function, precision_named(precision))
     Console(stderr=json_ == Path("-")).print(health_table(report, rows))
     if json_ is not None:
-        _write(json_, json.dumps(report.as_dict(), indent=2) + "\n")
+        write_or_print(json_, json.dumps(report.as_dict(), indent=2) + "\n")
     if report.broken:
         raise typer.Exit(1)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write to a file, or to standard output for `-`."""
-    if path == Path("-"):
-        print(text, end="")
-        return
-    try:
-        path.write_text(text)
-    except OSError as error:
-        raise AtpnError(f"cannot write {path}: {error.strerror}") from error
 
 
 main = main_of(app)

@@ -154,15 +154,19 @@ def _settle(
 ) -> None:
     """Fit the batch norms for deployment; every process measures the same crops."""
 
-    def forward(index: int) -> Tensor:
-        batch = draw(stage, sampler, stage.steps + index, SETTLING_BATCH, Process())
-        return stage_loss(model, stage, batch)
+    # Drawn once and looked at twice: 115 MB with the recipes' 3,072 crops.
+    batches = [
+        draw(stage, sampler, stage.steps + index, SETTLING_BATCH, Process())
+        for index in range(stage.settling_samples // SETTLING_BATCH)
+    ]
 
-    batches = stage.settling_samples // SETTLING_BATCH
-    remeasure_batch_norms(parts, forward, batches)
+    def forward(index: int) -> Tensor:
+        return stage_loss(model, stage, batches[index])
+
+    remeasure_batch_norms(parts, forward, len(batches))
     for part in parts:
         silence_idle_channels(part)
-    balance_heads(parts, forward, batches)
+    balance_heads(parts, forward, len(batches))
     model.eval().requires_grad_(False)
 
 

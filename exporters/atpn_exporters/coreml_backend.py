@@ -15,6 +15,7 @@ from atpn_exporters.arithmetic import Arithmetic, Fault
 from atpn_exporters.coreml_graph import inspect
 from atpn_exporters.coreml_package import read_metadata
 from atpn_exporters.coreml_session import CoreMLSession, why_untimed
+from atpn_exporters.limits import HALF_OF_OWN_ERROR, SIDE, STEPS, float32_limits, mean_limits
 from atpn_exporters.target import ExportJob, Pace, Ranges, Target
 
 if TYPE_CHECKING:
@@ -101,15 +102,7 @@ _PALETTE8 = "weights moved to the nearest of 256 values a layer, under float16 a
 _PALETTE6 = "64 values a layer: a good network's own error is 2.5 px, 6 % and 4 to 5 degrees"
 _HALF_OF_OWN = (
     "16 values for eight channels: refused where compressing would weigh as much as half of the "
-    "network's own error (7.3 to 8.7 % and 10 degrees on unseen faces)"
-)
-_STEPS = "int8 activations: errors of half a step in some thirty layers add up"
-_SIDE = "a clear face or none stays on its side"
-
-FP32_LIMITS = (
-    Limit("landmarks", "max", 1e-4, "px", _ROUNDING),
-    Limit("pose", "max", 1e-3, "degree", _ROUNDING),
-    Limit("confidence", "max", 1e-5, "probability", _ROUNDING),
+    "network's own error (4.6 % and 4.7 to 4.9 degrees on unseen faces)"
 )
 FP16_LIMITS = (
     Limit("landmarks", "max", 0.25, "px", _HALVES, "faces"),
@@ -118,44 +111,34 @@ FP16_LIMITS = (
 )
 
 
-def _mean_limits(
-    pixels: float, share: float, degrees: float, probability: float, reason: str
-) -> tuple[Limit, ...]:
-    """Limits on the mean over the golden faces, and on the worst confidence."""
-    return (
-        Limit("landmarks", "mean", pixels, "px", reason, "faces"),
-        Limit("landmarks", "mean", share, "% inter-ocular", reason, "faces"),
-        Limit("pose", "mean", degrees, "degree", reason, "faces"),
-        Limit("confidence", "max", probability, "probability", _SIDE),
-    )
-
-
-COREML_FP32 = _target("fp32", "float32, the reference in a package", FP32_LIMITS, _FLOAT)
+COREML_FP32 = _target(
+    "fp32", "float32, the reference in a package", float32_limits(_ROUNDING), _FLOAT
+)
 COREML_FP16 = _target("fp16", "float16 throughout: what the Neural Engine computes in", FP16_LIMITS)
 COREML_INT8 = _target(
     "int8",
     "int8 weights with a scale a channel, computed in float16: half of fp16's size",
-    _mean_limits(0.3, 1.0, 1.0, 0.05, _WEIGHTS),
+    mean_limits((0.3, 1.0, 1.0), 0.05, _WEIGHTS, SIDE),
 )
 COREML_PALETTE8 = _target(
     "palette8",
     "weights from 256 values a layer, computed in float16: int8's size",
-    _mean_limits(0.3, 1.0, 1.0, 0.05, _PALETTE8),
+    mean_limits((0.3, 1.0, 1.0), 0.05, _PALETTE8, SIDE),
 )
 COREML_PALETTE6 = _target(
     "palette6",
     "weights from 64 values a layer (256 in depthwise and linear ones), computed in float16",
-    _mean_limits(0.5, 1.5, 1.5, 0.1, _PALETTE6),
+    mean_limits((0.5, 1.5, 1.5), 0.1, _PALETTE6, SIDE),
 )
 COREML_PALETTE4 = _target(
     "palette4",
     "16 values for every 8 channels (256 a layer in depthwise and linear ones); iOS 18",
-    _mean_limits(1.6, 3.6, 5.0, 0.15, _HALF_OF_OWN),
+    mean_limits(HALF_OF_OWN_ERROR, 0.15, _HALF_OF_OWN, SIDE),
 )
 COREML_W8A8 = _target(
     "w8a8",
     "int8 weights and calibrated int8 activations, float16 in heat map and heads",
-    _mean_limits(0.5, 1.5, 1.5, 0.1, _STEPS),
+    mean_limits((0.5, 1.5, 1.5), 0.1, STEPS, SIDE),
     _INT8,
     calibrated=True,
 )

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.errors import ArtifactError, CalibrationError, ExportError
-from atpn_deploy.parity import Limit
 from atpn_exporters.arithmetic import Arithmetic
 from atpn_exporters.executorch_convert import program_bytes, traced
 from atpn_exporters.executorch_file import Method, read_metadata, read_methods, sealed
 from atpn_exporters.executorch_session import ExecutorchSession
+from atpn_exporters.limits import INT8_LIMITS, float32_limits
 from atpn_exporters.target import (
     ExportJob,
     GraphFacts,
@@ -112,20 +112,6 @@ def _scheme(nodes: list[Node]) -> str:
     )
 
 
-_ROUNDING = "the same float32 arithmetic in another order; 1e-4 px is some thirty roundings of 1.0"
-_STEPS = "int8 activations: errors of half a step in some thirty layers add up"
-FP32_LIMITS = (
-    Limit("landmarks", "max", 1e-4, "px", _ROUNDING),
-    Limit("pose", "max", 1e-3, "degree", _ROUNDING),
-    Limit("confidence", "max", 1e-5, "probability", _ROUNDING),
-)
-INT8_LIMITS = (
-    Limit("landmarks", "mean", 0.5, "px", _STEPS, "faces"),
-    Limit("landmarks", "mean", 1.5, "% inter-ocular", _STEPS, "faces"),
-    Limit("pose", "mean", 1.5, "degree", _STEPS, "faces"),
-    Limit("confidence", "max", 0.1, "probability", _STEPS),
-)
-
 #: Exported graphs are channel-first and XNNPACK's channel-last: the image (two), the constant maps
 #: of the CoordConvs, the heat map and the vectors before the linear layers.
 TRANSPOSES = 10
@@ -140,7 +126,7 @@ EXECUTORCH_FP32 = Target(
     load=ExecutorchSession,
     inspect=inspect,
     read_metadata=read_metadata,
-    limits=FP32_LIMITS,
+    limits=float32_limits(),
     export_needs=("torch", "executorch", "torchao"),
     run_needs=("executorch",),
     extra="executorch",

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from atpn_deploy.errors import ArtifactError, ExportError
-from atpn_deploy.parity import Limit
+from atpn_exporters.limits import HALF_WEIGHT_LIMITS, float32_limits
 from atpn_exporters.ncnn_convert import converted
 from atpn_exporters.ncnn_graph import Layer, halved, inspect, written
 from atpn_exporters.ncnn_package import read_metadata, write_package
@@ -37,19 +37,6 @@ def _write(job: ExportJob, path: Path, layers: tuple[Layer, ...], weights: bytes
         raise ExportError(f"cannot write {path}: {error.strerror}") from error
 
 
-_ROUNDING = "the same float32 arithmetic in another order; 1e-4 px is some thirty roundings of 1.0"
-_HALF = "weights rounded to 11 bits; activations stay float32"
-FP32_LIMITS = (
-    Limit("landmarks", "max", 1e-4, "px", _ROUNDING),
-    Limit("pose", "max", 1e-3, "degree", _ROUNDING),
-    Limit("confidence", "max", 1e-5, "probability", _ROUNDING),
-)
-FP16_LIMITS = (
-    Limit("landmarks", "max", 0.05, "px", _HALF, "faces"),
-    Limit("pose", "max", 0.2, "degree", _HALF, "faces"),
-    Limit("confidence", "max", 0.005, "probability", _HALF),
-)
-
 NCNN_FP32 = Target(
     name="ncnn-fp32",
     format="ncnn",
@@ -60,7 +47,7 @@ NCNN_FP32 = Target(
     load=NcnnSession,
     inspect=inspect,
     read_metadata=read_metadata,
-    limits=FP32_LIMITS,
+    limits=float32_limits(),
     export_needs=("torch", "pnnx", "ncnn"),
     run_needs=("ncnn",),
     extra="ncnn",
@@ -73,5 +60,5 @@ NCNN_FP16 = replace(
     quantization="fp16",
     summary="float16 weights: half the size, same speed on a CPU",
     export=export_fp16,
-    limits=FP16_LIMITS,
+    limits=HALF_WEIGHT_LIMITS,
 )

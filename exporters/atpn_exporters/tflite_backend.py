@@ -12,6 +12,14 @@ from numpy.typing import NDArray
 
 from atpn_deploy.parity import Limit
 from atpn_exporters.arithmetic import Arithmetic
+from atpn_exporters.limits import (
+    HALF_OF_OWN_ERROR,
+    HALF_WEIGHT_LIMITS,
+    INT8_LIMITS,
+    SIDE,
+    float32_limits,
+    mean_limits,
+)
 from atpn_exporters.module_names import called_names_of
 from atpn_exporters.session import Session, SessionOptions
 from atpn_exporters.target import ExportJob, Pace, PlannedOperator, Ranges, Target
@@ -99,45 +107,13 @@ def _target(
     )
 
 
-_ROUNDING = "the same float32 arithmetic in another order; 1e-4 px is some thirty roundings of 1.0"
-_HALF = "weights rounded to 11 bits; activations stay float32"
-_STEPS = "int8 activations: errors of half a step in some thirty layers add up"
-
-FP32_LIMITS = (
-    Limit("landmarks", "max", 1e-4, "px", _ROUNDING),
-    Limit("pose", "max", 1e-3, "degree", _ROUNDING),
-    Limit("confidence", "max", 1e-5, "probability", _ROUNDING),
-)
-FP16_LIMITS = (
-    Limit("landmarks", "max", 0.05, "px", _HALF, "faces"),
-    Limit("pose", "max", 0.2, "degree", _HALF, "faces"),
-    Limit("confidence", "max", 0.005, "probability", _HALF),
-)
-INT8_LIMITS = (
-    Limit("landmarks", "mean", 0.5, "px", _STEPS, "faces"),
-    Limit("landmarks", "mean", 1.5, "% inter-ocular", _STEPS, "faces"),
-    Limit("pose", "mean", 1.5, "degree", _STEPS, "faces"),
-    Limit("confidence", "max", 0.1, "probability", _STEPS),
-)
-#: Without one float operator the drift is what it is, most in atpn's hard-swishes: the file is
-#: refused where quantising would weigh as much as half of the network's own error, 4.6 % and 4.7
-#: to 4.9 degrees on faces that it has not seen.
+#: Without one float operator the drift is what it is, most in atpn's hard-swishes.
 _HALF_OF_OWN = (
     "half of the network's own error; int8 outputs, a landmark step alone is half a pixel"
 )
-FULL_INT8_LIMITS = (
-    Limit("landmarks", "mean", 1.0, "px", _HALF_OF_OWN, "faces"),
-    Limit("landmarks", "mean", 2.3, "% inter-ocular", _HALF_OF_OWN, "faces"),
-    Limit("pose", "mean", 2.4, "degree", _HALF_OF_OWN, "faces"),
-    Limit("confidence", "max", 0.15, "probability", "a clear face or none stays on its side"),
-)
 _WEIGHTS = "int8 weights; activations quantised per call, or float"
-DYNAMIC_LIMITS = (
-    Limit("landmarks", "mean", 0.3, "px", _WEIGHTS, "faces"),
-    Limit("landmarks", "mean", 1.0, "% inter-ocular", _WEIGHTS, "faces"),
-    Limit("pose", "mean", 1.0, "degree", _WEIGHTS, "faces"),
-    Limit("confidence", "max", 0.1, "probability", _WEIGHTS),
-)
+FULL_INT8_LIMITS = mean_limits(HALF_OF_OWN_ERROR, 0.15, _HALF_OF_OWN, SIDE)
+DYNAMIC_LIMITS = mean_limits((0.3, 1.0, 1.0), 0.1, _WEIGHTS)
 
 #: What LiteRT 2.3 leaves outside every XNNPACK partition of a full-int8 file (`clamp` is its
 #: MAXIMUM); softmax was left outside in a network that had one.
@@ -153,8 +129,10 @@ FULL_INT8 = Arithmetic(
     instead="leaves XNNPACK and splits the graph there",
 )
 
-TFLITE_FP32 = _target("fp32", "float32, the reference in a file", FP32_LIMITS)
-TFLITE_FP16 = _target("fp16", "float16 weights: half the size, same speed on a CPU", FP16_LIMITS)
+TFLITE_FP32 = _target("fp32", "float32, the reference in a file", float32_limits())
+TFLITE_FP16 = _target(
+    "fp16", "float16 weights: half the size, same speed on a CPU", HALF_WEIGHT_LIMITS
+)
 TFLITE_DYNAMIC_INT8 = _target(
     "dynamic-int8", "int8 weights, float activations: a quarter of the size", DYNAMIC_LIMITS
 )

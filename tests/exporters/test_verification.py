@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from types import TracebackType
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,6 +8,7 @@ from atpn_deploy.contract import Tensors
 from atpn_deploy.errors import ArtifactError
 from atpn_deploy.golden import Golden, KernelGolden
 from atpn_deploy.parity import Limit
+from atpn_exporters.session import Closing
 from atpn_exporters.verification import verify
 
 LIMITS = (
@@ -29,7 +28,7 @@ def outputs_of(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     }
 
 
-class FakeSession:
+class FakeSession(Closing):
     """A session whose outputs are the image's mean, plus an offset, in steps if quantised."""
 
     runtime = "fake 1"
@@ -44,16 +43,8 @@ class FakeSession:
         image = np.zeros_like(feeds["image"]) if self.constant else feeds["image"]
         return {name: a + np.float32(self.offset) for name, a in outputs_of(image).items()}
 
-    def __enter__(self) -> FakeSession:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        return None
+    def close(self) -> None:
+        """There is nothing to let go of."""
 
 
 def golden() -> Golden:
