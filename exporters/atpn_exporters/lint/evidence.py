@@ -14,7 +14,7 @@ from atpn_exporters.observer import RangeObserver
 from atpn_exporters.tracing import Site, TracedNetwork
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -58,20 +58,62 @@ UNITS = {
 }
 
 
+#: Crops whose values are held at once: all operators' results of one take 10 MB.
+PART = 32
+
+
 def gather(network: nn.Module, crops: NDArray[np.uint8]) -> Evidence:
     """Run the folded network on crops (N, 112, 112, 3) and keep what the rules need."""
+    import torch
+
     traced = TracedNetwork(network)
-    values = traced.run(crops)
-    sites = {
-        name: _evidence(traced, site, values[name])
-        for name, site in traced.sites.items()
-        if _is_float_tensor(values.get(name))
-    }
+    seen: dict[str, _Seen] = {}
+    said: dict[str, list[Tensor]] = {}
+    for first in range(0, len(crops), PART):
+        values = traced.run(crops[first : first + PART])
+        for name in traced.sites:
+            if _is_float_tensor(values.get(name)):
+                seen.setdefault(name, _Seen(name)).add(values[name].numpy())
+        for name, value in traced.outputs(values).items():
+            said.setdefault(name, []).append(value)
     spread = {}
-    for name, value in traced.outputs(values).items():
+    for name, parts in said.items():
         factor, unit = UNITS[name]
-        spread[name] = (float(value.std(0, correction=0).mean()) * factor, unit)
+        moved = float(torch.cat(parts).std(0, correction=0).mean())
+        spread[name] = (moved * factor, unit)
+    sites = {name: _evidence(traced, traced.sites[name], over) for name, over in seen.items()}
     return Evidence(sites, spread, len(crops))
+
+
+class _Seen:
+    """One operator's results so far, reduced to ranges."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._observer = RangeObserver([name])
+        self.shape: tuple[int, ...] = ()
+        self.channel_low: NDArray[np.float32] = np.array(np.inf, np.float32)
+        self.channel_high: NDArray[np.float32] = np.array(-np.inf, np.float32)
+
+    def add(self, array: NDArray[np.float32]) -> None:
+        """Take the results (N, C, ...) for some crops in."""
+        flat = array.reshape(len(array), -1)
+        for low, high in zip(flat.min(1), flat.max(1), strict=True):
+            self._observer.add([low], [high])
+        others = tuple(axis for axis in range(array.ndim) if axis != 1)
+        self.shape = array.shape[1:]
+        self.channel_low = np.minimum(self.channel_low, array.min(others))
+        self.channel_high = np.maximum(self.channel_high, array.max(others))
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Without the crops that reach furthest, see RangeObserver."""
+        return self._observer.ranges()[self._name]
+
+    @property
+    def largest(self) -> float:
+        """Magnitude over all crops."""
+        return float(np.maximum(-self.channel_low, self.channel_high).max())
 
 
 def _is_float_tensor(value: Any) -> bool:
@@ -80,15 +122,8 @@ def _is_float_tensor(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.is_floating_point() and value.ndim > 1
 
 
-def _evidence(traced: TracedNetwork, site: Site, value: Any) -> SiteEvidence:
-    """Reduce one operator's results (N, C, ...) to ranges."""
-    array = value.numpy()
-    flat = array.reshape(len(array), -1)
-    observer = RangeObserver([site.name])
-    for low, high in zip(flat.min(1), flat.max(1), strict=True):
-        observer.add([low], [high])
-    low, high = observer.ranges()[site.name]
-    others = tuple(axis for axis in range(array.ndim) if axis != 1)
+def _evidence(traced: TracedNetwork, site: Site, seen: _Seen) -> SiteEvidence:
+    """One operator's ranges with its weights and neighbours."""
     layer = traced.layer(site)
     weight = bias = None
     if layer is not None:
@@ -98,15 +133,16 @@ def _evidence(traced: TracedNetwork, site: Site, value: Any) -> SiteEvidence:
         weight = stored.reshape(stored.shape[0], -1).numpy()
         parameters = dict(layer.named_parameters())
         bias = parameters["bias"].detach().numpy() if "bias" in parameters else None
+    low, high = seen.range
     return SiteEvidence(
         site,
         traced.readers(site.name),
-        array.shape[1:],
+        seen.shape,
         low,
         high,
-        float(np.abs(flat).max()),
-        array.min(others),
-        array.max(others),
+        seen.largest,
+        seen.channel_low,
+        seen.channel_high,
         weight,
         bias,
         tuple(traced.constants(site)),
