@@ -80,7 +80,7 @@ def _target(
         # Its protobuf messages are what the evaluator reads a package with.
         run_needs=("coremltools",),
         extra="coreml",
-        tools=("torch", "coremltools"),
+        tools=("torch", "coremltools", "scikit-learn"),
         signatures=("full", "align", "both"),
         observe=_observe if calibrated else None,
         arithmetic=arithmetic,

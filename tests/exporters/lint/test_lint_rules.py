@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from atpn_exporters.arithmetic import Arithmetic, Fault
+from atpn_exporters.lint import evidence
 from atpn_exporters.lint.document import page
 from atpn_exporters.lint.evidence import Evidence, gather
 from atpn_exporters.lint.finding import Case, Finding, broken
@@ -64,6 +65,22 @@ def crops() -> np.ndarray:
     rng = np.random.default_rng(0)
     levels = np.linspace(40, 250, 6)[:, None, None, None]
     return (rng.random((6, 112, 112, 3)) * levels).astype(np.uint8)
+
+
+def test_crops_are_looked_at_in_parts_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    bright_first = crops()[::-1].copy()  # later parts hold no extremes
+    whole = gather(clean(), bright_first)
+    monkeypatch.setattr(evidence, "PART", 4)
+    parts = gather(clean(), bright_first)
+    assert parts.crops == whole.crops == 6
+    assert parts.sites.keys() == whole.sites.keys()
+    for name, one in whole.sites.items():
+        other = parts.sites[name]
+        # Another batch, another order of float32 sums.
+        for field in ("low", "high", "largest", "channel_low", "channel_high"):
+            np.testing.assert_allclose(getattr(other, field), getattr(one, field), rtol=1e-4)
+        assert other.shape == one.shape
+    assert parts.spread["landmarks"][0] == pytest.approx(whole.spread["landmarks"][0], rel=1e-4)
 
 
 def silence_a_channel(network: nn.Module) -> None:
