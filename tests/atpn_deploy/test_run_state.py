@@ -6,6 +6,7 @@ import errno
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,20 +86,27 @@ def test_a_full_disk_at_the_first_checkpoint_leaves_nothing(
     assert list(run.checkpoint.parent.iterdir()) == []
 
 
-@pytest.fixture
+@contextmanager
 def small_files() -> Iterator[None]:
-    """No file of this process grows beyond a thousand bytes."""
+    """No file of this process grows beyond a thousand bytes.
+
+    Within a test and not round it: pytest's own report may go to a file.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.usefixtures("small_files")
 def test_what_safetensors_can_not_write_is_an_error_of_training(tmp_path: Path) -> None:
     path = tmp_path / "stage1.safetensors"
     path.write_bytes(b"before")
-    with pytest.raises(TrainingError, match=r"stage1\.safetensors could not be written"):
+    with (
+        pytest.raises(TrainingError, match=r"stage1\.safetensors could not be written"),
+        small_files(),
+    ):
         write_whole(path, lambda aside: save_file({"large": torch.zeros(1000)}, aside))
     assert path.read_bytes() == b"before"
     assert list(tmp_path.iterdir()) == [path]
