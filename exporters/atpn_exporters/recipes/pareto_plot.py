@@ -1,8 +1,9 @@
-"""Drift against speed, the area of a point its file's size, the Pareto set joined by a line."""
+"""Drift against speed, the area of a point its file's size."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,13 +63,20 @@ def color_of(measured: Measurement, result: SearchResult) -> str:
     return PARETO if measured in front(result.measurements) else OTHER
 
 
+def line_of(files: Sequence[Measurement]) -> tuple[Measurement, ...]:
+    """What nothing beats in drift and speed, sizes left aside."""
+    return front([replace(measured, size_bytes=0) for measured in files])
+
+
 def _draw_files(axes: Axes, files: Mapping[int, Measurement], result: SearchResult) -> None:
-    """Points with their numbers, the Pareto set joined, and the limit where it is in sight."""
+    """Points with their numbers, a line, and the limit where it is in sight.
+
+    The line joins what nothing beats in the two that are drawn; a file of the Pareto set that lies
+    off it is there for its size.
+    """
     largest = max((m.size_bytes for m in result.measurements), default=1)
     candidates_only = not any(measured.reference for measured in files.values())
-    best = sorted(
-        (m for m in front(result.measurements) if m in files.values()), key=lambda m: m.ratio
-    )
+    best = sorted(line_of(list(files.values())), key=lambda m: m.ratio)
     axes.plot([m.ratio for m in best], [m.drift for m in best], color=PARETO, linewidth=1)
     for number, measured in files.items():
         axes.scatter(

@@ -13,7 +13,7 @@ from rich.console import Console
 from atpn_deploy.parity import Row
 from atpn_exporters.recipes.candidates import candidates, expected_drift, order
 from atpn_exporters.recipes.pareto import Measurement, beats, choose, front
-from atpn_exporters.recipes.pareto_plot import plot
+from atpn_exporters.recipes.pareto_plot import line_of, plot
 from atpn_exporters.recipes.pareto_table import markdown, pareto_table
 from atpn_exporters.recipes.search import SearchResult
 from atpn_exporters.recipes.sensitivity import Damage
@@ -98,6 +98,13 @@ def test_modules_are_named_and_an_output_that_is_not_computed_is_a_dash() -> Non
     lines = captured.get().splitlines()
     assert any(line.split() == ["2", "low.stem,", "heatmap"] for line in lines)
     assert "two is taken" in " ".join(lines)
+
+
+def test_the_line_joins_what_is_best_in_the_two_that_are_drawn() -> None:
+    small = file("there for its size", 0.9, 1.2, size=500)
+    assert small in front([PLAIN, EIGHT, small])
+    joined = line_of([FLOAT, PLAIN, EIGHT, small])
+    assert [measured.name for measured in joined] == ["plain", "eight"]
 
 
 @pytest.mark.needs("matplotlib")
