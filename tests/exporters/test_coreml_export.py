@@ -44,7 +44,7 @@ def test_folder_is_delivered_whole_and_nothing_else(outcome: Outcome) -> None:
     assert report.size_bytes == size_bytes(report.path)
     assert report.sha256 == sha256_of(report.path) == identify(report.path).sha256
     assert report.metadata["checkpoint_sha256"] == shipped("atpn-lite").sha256
-    assert set(report.metadata["tools"]) == {"torch", "coremltools"}
+    assert set(report.metadata["tools"]) == {"torch", "coremltools", "scikit-learn"}
 
 
 def test_report_says_what_ran_and_gives_no_latency(outcome: Outcome) -> None:
