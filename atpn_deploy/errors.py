@@ -18,6 +18,8 @@ class AtpnError(Exception):
     ├── UnsupportedError   a pair of format and quantisation that does not exist
     ├── ExportError        a toolchain that failed, or a file that cannot be written
     ├── ArtifactError      a deployable file that cannot be opened or is no ATPN
+    ├── ResultsError       a result of atpn-bench that can't be read, kept or compared
+    ├── ArmError           an ARM environment that is missing, stale or can't be made
     └── ParityError        a file that is not equal to the reference within its limits
     """
 
@@ -66,6 +68,14 @@ class ExportError(AtpnError):
 
 class ArtifactError(AtpnError):
     """A deployable file that cannot be opened or does not follow the contract."""
+
+
+class ResultsError(AtpnError):
+    """A result of atpn-bench that is damaged or foreign, can't be kept, or can't be compared."""
+
+
+class ArmError(AtpnError):
+    """An emulated ARM environment that is missing, stale or can't be made, or that can't count."""
 
 
 class ParityError(AtpnError):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 import pytest
@@ -36,6 +37,7 @@ MODULES = {
     "sklearn": ("sklearn",),
     "matplotlib": ("matplotlib",),
     "fvcore": ("fvcore",),
+    "chromium": ("playwright",),  # and the browser itself
 }
 NEEDS = ("shared", *MODULES)
 
@@ -65,6 +67,8 @@ def missing(name: str) -> bool:
     """Whether `name` of NEEDS is not at hand."""
     if name == "shared":
         return not SHARED.is_dir()
+    if name == "chromium" and not any(map(which, ("chromium", "chromium-browser"))):
+        return True
     return any(find_spec(module) is None for module in MODULES[name])
 
 
@@ -161,6 +165,20 @@ def own_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "mine.safetensors"
     save_state(model, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def shipped_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped atpn-lite as an .onnx file that passed parity; copy what is to be changed."""
+    from atpn_deploy.weights import shipped
+    from atpn_exporters.pipeline import export
+    from atpn_exporters.planning import ExportPlan
+    from atpn_exporters.progress import Silent
+    from atpn_exporters.registry import select
+
+    folder = tmp_path_factory.mktemp("shipped")
+    plan = ExportPlan(shipped("atpn-lite"), select("onnx", "fp32"), folder)
+    return export(plan, Silent()).reports[0].path
 
 
 @pytest.fixture(scope="session")

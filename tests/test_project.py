@@ -31,9 +31,9 @@ HEAVY = re.compile(
     r"|atpn_exporters\.\w+_network"
 )
 TOOLCHAINS = (
-    "ai_edge_litert ai_edge_quantizer coremltools cv2 executorch fvcore litert_torch "
-    "matplotlib ncnn onnx onnxruntime onnxscript onnxsim PIL pnnx safetensors scipy skimage "
-    "tensorflow tflite_runtime torch torchao"
+    "ai_edge_litert ai_edge_quantizer coremltools cv2 executorch fvcore jinja2 litert_torch "
+    "matplotlib ncnn onnx onnxruntime onnxscript onnxsim PIL playwright pnnx safetensors "
+    "scipy skimage tensorflow tflite_runtime torch torchao"
 ).split()
 NO_HOME = {
     "utils",

@@ -49,11 +49,33 @@ def _computing(function: Function) -> list[Operation]:
     return [op for op in function.operations if not op.kind.startswith(STORING)]
 
 
-def _in_float(function: Function) -> list[Operation]:
-    """Operators that compute in float; one between a dequantise and a quantise need not.
+def integer_operations(function: Function) -> frozenset[str]:
+    """Names of the operations that may work on the integers between a dequantise and a quantise.
 
-    Whether it does is Core ML's decision, on the hardware that it runs on.
+    Those that only move values do so as well as those that have an integer kernel. Whether they do
+    is Core ML's decision, on the hardware that it runs on.
     """
+    return _between_casts(function, (*INTEGER_KERNELS, *MOVING))
+
+
+def _in_float(function: Function) -> list[Operation]:
+    """Operators that compute in float; one between a dequantise and a quantise need not."""
+    integer = _between_casts(function, INTEGER_KERNELS)
+    fused = {
+        op.name
+        for op in function.operations
+        if op.kind in ACTIVATIONS and any(name in integer for name in op.reads)
+    }
+    moved = (*CONVERTING, *MOVING)
+    return [
+        op
+        for op in _computing(function)
+        if op.kind not in moved and op.name not in integer and op.name not in fused
+    ]
+
+
+def _between_casts(function: Function, kinds: tuple[str, ...]) -> frozenset[str]:
+    """Names of the operations of these kinds that read dequantised values and are quantised."""
     maker = {value.name: op for op in function.operations for value in op.outputs}
     readers: dict[str, list[Operation]] = {}
     for op in function.operations:
@@ -73,22 +95,11 @@ def _in_float(function: Function) -> list[Operation]:
         live = [source for source in values if not source.kind.startswith(STORING)]
         return bool(live) and all(source.kind == "dequantize" for source in live)
 
-    integer = {
+    return frozenset(
         op.name
         for op in function.operations
-        if op.kind in INTEGER_KERNELS and comes_from_integers(op) and goes_to_integers(op)
-    }
-    fused = {
-        op.name
-        for op in function.operations
-        if op.kind in ACTIVATIONS and any(name in integer for name in op.reads)
-    }
-    moved = (*CONVERTING, *MOVING)
-    return [
-        op
-        for op in _computing(function)
-        if op.kind not in moved and op.name not in integer and op.name not in fused
-    ]
+        if op.kind in kinds and comes_from_integers(op) and goes_to_integers(op)
+    )
 
 
 def _scheme(functions: Iterable[Function], computing: list[Operation]) -> str:

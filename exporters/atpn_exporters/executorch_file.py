@@ -30,6 +30,7 @@ BACKEND = "XnnpackBackend"
 #: Fields of the schema's tables.
 VERSION, PLANS, SEGMENTS = 0, 1, 4  # of a program
 NAME, VALUES, INPUTS, OUTPUTS, CHAINS, OPERATORS, DELEGATES = 0, 2, 3, 4, 5, 6, 7  # of a plan
+BUFFER, ALLOCATION = 5, 6  # of a tensor
 #: Types of the schema's unions.
 TENSOR, TEXT = 5, 6
 KERNEL_CALL, DELEGATE_CALL = 1, 2
@@ -156,7 +157,10 @@ def _method(plan: Table, content: bytes, segments: list[tuple[int, int]]) -> Met
             if kind == KERNEL_CALL:
                 kernels.append(operators[index])
             elif kind == DELEGATE_CALL:
-                inside.append(nodes_of(_delegate_data(delegates[index], content, segments)))
+                data = _delegate_data(delegates[index], content, segments)
+                arguments = instruction.table(1).numbers(1)
+                constants = {n for n, value in enumerate(arguments) if _is_constant(values[value])}
+                inside.append(nodes_of(data, frozenset(constants)))
     outputs = [values[index] for index in plan.numbers(OUTPUTS)]
     texts = [value.table(1).text(0) for value in outputs if value.number(0, "<B") == TEXT]
     return Method(
@@ -178,6 +182,14 @@ def _delegate_data(delegate: Table, content: bytes, segments: list[tuple[int, in
         raise ArtifactError("a delegate's data lie inside the program; export it again")
     start, size = segments[reference.number(1)]
     return content[start : start + size]
+
+
+def _is_constant(value: Table) -> bool:
+    """Whether a value is a tensor that the program holds and never changes."""
+    if value.number(0, "<B") != TENSOR:
+        return False
+    tensor = value.table(1)
+    return tensor.number(BUFFER) != 0 and not tensor.has(ALLOCATION)
 
 
 def _shape(value: Table) -> Shape:

@@ -44,6 +44,10 @@ class Table:
         place = self._place(field)
         return place + int(self._number("<I", place)) if place else 0
 
+    def has(self, field: int) -> bool:
+        """Whether the table holds the field."""
+        return self._place(field) != 0
+
     def number(self, field: int, kind: str = "<I") -> int:
         """A scalar of a `struct` format; 0 by default."""
         place = self._place(field)

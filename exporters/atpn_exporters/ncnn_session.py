@@ -108,6 +108,31 @@ class NcnnSession(Closing):
         self._net = None
 
 
+def blob_shapes(package: Package, signature: str | None) -> dict[str, tuple[int, ...]]:
+    """(channels, height, width), or what of these it has, of each blob that the outputs need.
+
+    A .param does not say: ncnn runs the model once, on an empty image. `signature` None takes all
+    outputs. Raises ArtifactError as NcnnSession does, MissingToolError without ncnn.
+    """
+    held = _contract_outputs(package)
+    wanted = set(held) if signature is None else {spec.name for spec in SIGNATURES[signature]}
+    if not wanted <= set(held):
+        raise ArtifactError(
+            f"{package.path} computes {', '.join(held)}, not all of {', '.join(sorted(wanted))}"
+        )
+    needed: dict[str, None] = {}
+    for layer in reversed(layers_of(package)):
+        if wanted.intersection(layer.outputs):
+            wanted.update(layer.inputs)
+            needed.update(dict.fromkeys(name for name in layer.outputs if name in wanted))
+    ncnn = runtime()
+    extractor = _open(ncnn, package, threads=1).create_extractor()
+    extractor.set_light_mode(False)  # else a blob is gone once it has been read
+    side = IMAGE.shape[1]
+    extractor.input(IMAGE.name, ncnn.Mat(np.zeros((3, side, side), np.float32)).clone())
+    return {name: tuple(np.array(extractor.extract(name)[1]).shape) for name in reversed(needed)}
+
+
 def _contract_outputs(package: Package) -> tuple[str, ...]:
     """The outputs that the graph makes, in the contract's order, or ArtifactError."""
     layers = layers_of(package)

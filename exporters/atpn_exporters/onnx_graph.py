@@ -45,7 +45,7 @@ def inspect(path: Path) -> GraphFacts:
     if not model.graph.node:
         raise ArtifactError(f"{path} is no .onnx file: it holds no operator")
     operators = Counter(node.op_type for node in model.graph.node)
-    floats = _float_operators(model)
+    floats = Counter(node.op_type for node in float_nodes(model))
     return GraphFacts(
         operators=dict(sorted(operators.items())),
         float_operators=dict(sorted(floats.items())),
@@ -56,25 +56,39 @@ def inspect(path: Path) -> GraphFacts:
     )
 
 
-def _float_operators(model: onnx.ModelProto) -> Counter[str]:
-    """Operators that compute in float; one wrapped in QDQ that has an integer kernel does not."""
+def float_nodes(model: onnx.ModelProto) -> list[onnx.NodeProto]:
+    """The operators that compute in float: not one in QDQ pairs that has an integer kernel."""
+    return [
+        node
+        for node, integer in zip(model.graph.node, _wrapped(model, QDQ_KERNELS), strict=True)
+        if not (node.op_type in INTEGER or node.op_type in MOVING or integer)
+    ]
+
+
+def integer_nodes(model: onnx.ModelProto) -> list[bool]:
+    """For each operator, in the file's order, whether it works on the integers of QDQ pairs.
+
+    Those that only move values do so as well as those that have an integer kernel.
+    """
+    return _wrapped(model, QDQ_KERNELS | MOVING)
+
+
+def _wrapped(model: onnx.ModelProto, kinds: frozenset[str]) -> list[bool]:
+    """Whether each operator is of these kinds and all that it reads and writes is quantised."""
     producer = {name: node.op_type for node in model.graph.node for name in node.output}
     readers: dict[str, list[str]] = {}
     for node in model.graph.node:
         for name in node.input:
             readers.setdefault(name, []).append(node.op_type)
-    count: Counter[str] = Counter()
+    found = []
     for node in model.graph.node:
-        if node.op_type in INTEGER or node.op_type in MOVING:
-            continue
         dequantized = all(producer.get(name) == "DequantizeLinear" for name in node.input)
         # A linear layer may hand on float: its integer kernel scales the 32-bit sums itself.
         requantized = node.op_type in ("Gemm", "MatMul") or all(
             kind == "QuantizeLinear" for name in node.output for kind in readers.get(name, ["none"])
         )
-        if not (node.op_type in QDQ_KERNELS and dequantized and requantized):
-            count[node.op_type] += 1
-    return count
+        found.append(node.op_type in kinds and dequantized and requantized)
+    return found
 
 
 def _scheme(model: onnx.ModelProto, floats: Mapping[str, int]) -> str:

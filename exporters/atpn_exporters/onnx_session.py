@@ -21,8 +21,11 @@ if TYPE_CHECKING:
 METADATA_KEY = "atpn"
 
 
-def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
-    """ONNX Runtime on its CPU kernels with exactly `threads` threads."""
+def open_session(content: bytes, threads: int, profile: str = "") -> onnxruntime.InferenceSession:
+    """ONNX Runtime on its CPU kernels with exactly `threads` threads.
+
+    `profile` is how the file begins that its profiler writes; "" runs without one.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -32,11 +35,13 @@ def open_session(content: bytes, threads: int) -> onnxruntime.InferenceSession:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
     options.log_severity_level = 4  # what goes wrong is raised; the log would say it twice
+    if profile:
+        options.enable_profiling, options.profile_file_prefix = True, profile
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def _open_file(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    """Open a file, or raise ArtifactError in one line."""
+def open_file(path: Path, threads: int, profile: str = "") -> onnxruntime.InferenceSession:
+    """`open_session` of a file, or ArtifactError in one line."""
     from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
     try:
@@ -44,7 +49,7 @@ def _open_file(path: Path, threads: int) -> onnxruntime.InferenceSession:
     except OSError as error:
         raise ArtifactError(f"cannot read {path}: {error.strerror}") from error
     try:
-        return open_session(content, threads)
+        return open_session(content, threads, profile)
     except (
         failures.Fail,
         failures.InvalidArgument,
@@ -67,7 +72,7 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
     Raises ArtifactError for a file that ONNX Runtime cannot open or facts that are no JSON object.
     """
-    text = _open_file(path, threads=1).get_modelmeta().custom_metadata_map.get(METADATA_KEY, "{}")
+    text = open_file(path, threads=1).get_modelmeta().custom_metadata_map.get(METADATA_KEY, "{}")
     try:
         facts = json.loads(text)
     except ValueError as error:
@@ -87,7 +92,7 @@ class OnnxSession(Closing):
     steps: dict[str, float]
 
     def __init__(self, path: Path, options: SessionOptions) -> None:
-        self._session: onnxruntime.InferenceSession | None = _open_file(path, options.threads)
+        self._session: onnxruntime.InferenceSession | None = open_file(path, options.threads)
         self.steps = {}
         self._feeds: dict[str, NDArray[np.float32]] = {}
         self.output_names = _contract_outputs(path, self._session)

@@ -48,7 +48,7 @@ def check(path: Path, request: ParityRequest) -> ParityResult:
     """Compare one file; an AtpnError becomes the result's error, so that the others still run."""
     try:
         artifact = identify(path, request.target)
-        golden = _reference(artifact, request)
+        golden = reference_for(artifact, request)
         signature = str(artifact.metadata.get("signature", "full"))
         first = "auto" if request.runtime == "all" else request.runtime
         found = verify_file(artifact.target, path, signature, golden, runtime=first)
@@ -61,7 +61,7 @@ def check(path: Path, request: ParityRequest) -> ParityResult:
     return ParityResult(path, found)
 
 
-def _reference(artifact: Artifact, request: ParityRequest) -> Golden:
+def reference_for(artifact: Artifact, request: ParityRequest) -> Golden:
     """The golden crops with the outputs that this file must meet."""
     if request.weights is not None:
         return _computed(request.weights.resolve())

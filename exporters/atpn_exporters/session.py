@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.contract import Tensors
+
+if TYPE_CHECKING:
+    from typing import Self  # Python 3.11; a board may have 3.10
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,9 @@ class SessionOptions:
     runtime: str = "auto"
     #: `align` or `full`; None takes the file's only one, or `full` where it has both.
     signature: str | None = None
+    #: Run once on opening, so that what a runtime refuses only then is refused at once. A
+    #: benchmark times the first run itself.
+    trial: bool = True
 
 
 class Session(Protocol):

@@ -54,25 +54,42 @@ class Graph:
 
 def graphs(model: Any) -> tuple[Graph, ...]:
     """The graph of every signature, in the file's order."""
+    return tuple(
+        _graph(
+            model,
+            model.subgraphs[signature.subgraphIndex],
+            signature.signatureKey.decode(),
+            {entry.name.decode(): int(entry.tensorIndex) for entry in signature.inputs},
+            {entry.name.decode(): int(entry.tensorIndex) for entry in signature.outputs},
+        )
+        for signature in model.signatureDefs or ()
+    )
+
+
+def unsigned_graph(model: Any) -> Graph:
+    """The first graph of a file without signatures, inputs and outputs by the tensors' names."""
+    subgraph = model.subgraphs[0]
+
+    def named(indices: Any) -> dict[str, int]:
+        return {subgraph.tensors[index].name.decode(): int(index) for index in indices}
+
+    return _graph(model, subgraph, "", named(subgraph.inputs), named(subgraph.outputs))
+
+
+def _graph(
+    model: Any, subgraph: Any, signature: str, inputs: dict[str, int], outputs: dict[str, int]
+) -> Graph:
     from ai_edge_litert import schema_py_generated as schema
 
     kinds = {value: name for name, value in vars(schema.BuiltinOperator).items()}
     dtypes = {value: name for name, value in vars(schema.TensorType).items()}
-    found = []
-    for signature in model.signatureDefs or ():
-        subgraph = model.subgraphs[signature.subgraphIndex]
-        tensors = tuple(_tensor(model, tensor, dtypes) for tensor in subgraph.tensors)
-        operators = tuple(_operator(model, op, kinds) for op in subgraph.operators)
-        found.append(
-            Graph(
-                signature.signatureKey.decode(),
-                {entry.name.decode(): int(entry.tensorIndex) for entry in signature.inputs},
-                {entry.name.decode(): int(entry.tensorIndex) for entry in signature.outputs},
-                tensors,
-                operators,
-            )
-        )
-    return tuple(found)
+    return Graph(
+        signature,
+        inputs,
+        outputs,
+        tuple(_tensor(model, tensor, dtypes) for tensor in subgraph.tensors),
+        tuple(_operator(model, op, kinds) for op in subgraph.operators),
+    )
 
 
 def _tensor(model: Any, tensor: Any, dtypes: dict[int, str]) -> Tensor:
@@ -90,8 +107,10 @@ def _tensor(model: Any, tensor: Any, dtypes: dict[int, str]) -> Tensor:
 def _operator(model: Any, operator: Any, kinds: dict[int, str]) -> Operator:
     code = model.operatorCodes[operator.opcodeIndex]
     custom = code.customCode is not None
+    # A file of the first schemas has its operators in the field that was one byte wide.
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
     return Operator(
-        code.customCode.decode() if custom else kinds[code.builtinCode],
+        code.customCode.decode() if custom else kinds[number],
         custom,
         tuple(int(index) for index in operator.inputs if index >= 0),
         tuple(int(index) for index in operator.outputs),

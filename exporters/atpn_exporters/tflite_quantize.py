@@ -19,6 +19,7 @@ from atpn_exporters.native_stderr import captured_stderr
 from atpn_exporters.observer import RangeObserver
 from atpn_exporters.target import Ranges
 from atpn_exporters.tflite_bias import add_biases_last
+from atpn_exporters.tflite_fast_forms import use_fast_forms
 from atpn_exporters.tflite_flatbuffer import (
     pack,
     read_model,
@@ -85,7 +86,7 @@ def quantize(
     float_modules: Sequence[str] = (),
     called: Mapping[str, str] | None = None,
 ) -> bytes:
-    """The file of one scheme; fp32 is the float file itself, its sums in a better order.
+    """The file of one scheme; fp32 is the float file itself, some layers in a better form.
 
     `ranges` holds the activation ranges of each signature in the file and is only read for int8,
     full-int8 and int16x8. int8 leaves `float_modules` in float too; `called` are the network's
@@ -98,8 +99,7 @@ def quantize(
         )
     model = read_model(float_path)
     if quantization == "fp32":
-        add_biases_last(model)
-        return pack(model)
+        return _finished(model)
     separate_constants(model)
     found = graphs(model)
     statistics: dict[str, Any] | None = None
@@ -128,8 +128,16 @@ def _run_quantizer(content: bytes, recipe: list[Any], statistics: dict[str, Any]
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise ExportError(f"ai-edge-quantizer failed: {error}") from error
     # Repacked, because the quantizer puts constants behind the flatbuffer: see AlignedBuffer.
-    model = unpack(bytes(made.quantized_model))
+    return _finished(unpack(bytes(made.quantized_model)))
+
+
+def _finished(model: Any) -> bytes:
+    """The file with its layers in the form in which they are run.
+
+    After quantising, so that recipes and calibration see the layers of the network.
+    """
     add_biases_last(model)
+    use_fast_forms(model)
     share_constants(model)
     return pack(model)
 

@@ -132,7 +132,7 @@ class LiteRTSession(Closing):
     def __init__(self, path: Path, options: SessionOptions) -> None:
         """Open `path`, or raise ArtifactError, UnsupportedError, MissingToolError, ConfigError."""
         self._runtime = runtime_named(options.runtime)
-        self._interpreter: Any = _open(path, self._runtime, options.threads)
+        self._interpreter: Any = open_interpreter(path, self._runtime, options.threads)
         signatures = self._interpreter.get_signature_list()
         self.signature = _choose(path, signatures, options.signature)
         self._runner: Any = self._interpreter.get_signature_runner(self.signature)
@@ -147,7 +147,8 @@ class LiteRTSession(Closing):
         if self._interpreter.get_input_details()[0]["name"] == inputs[IMAGE.name]["name"]:
             self._indices = {name: d["index"] for name, d in (inputs | outputs).items()}
             self._runner = None  # the interpreter refuses to run while one refers to it
-        self._prepare(path)
+        if options.trial:
+            self._prepare(path)
 
     def _prepare(self, path: Path) -> None:
         """Run once: a signature beside the file's first one meets its kernels only now."""
@@ -160,7 +161,7 @@ class LiteRTSession(Closing):
     @property
     def runtime(self) -> str:
         """Name and version, such as "LiteRT 2.3.0"."""
-        return f"{self._runtime.title} {_version(self._runtime)}"
+        return title_of(self._runtime)
 
     @property
     def output_names(self) -> tuple[str, ...]:
@@ -179,9 +180,7 @@ class LiteRTSession(Closing):
         "...-builtin" where the runtime gives XNNPACK nothing of the graph. The machine is not part
         of it: within one family integers are equal on x86 and on ARM.
         """
-        nodes = self._interpreter._get_ops_details()
-        delegated = any("DELEGATE" in node["op_name"].upper() for node in nodes)
-        return f"{self._runtime.name}-{'xnnpack' if delegated else 'builtin'}"
+        return family_of(self._runtime, self._interpreter)
 
     def run(self, feeds: Tensors) -> dict[str, NDArray[np.float32]]:
         """Run once."""
@@ -223,7 +222,7 @@ class LiteRTSession(Closing):
         self._interpreter = None
 
 
-def _open(path: Path, runtime: Runtime, threads: int) -> Any:
+def open_interpreter(path: Path, runtime: Runtime, threads: int) -> Any:
     """An interpreter with its tensors allocated; XNNPACK is on by default in all three."""
     content = read_content(path)
     try:
@@ -244,7 +243,7 @@ def _open(path: Path, runtime: Runtime, threads: int) -> Any:
 
 def _refusal(path: Path, runtime: Runtime, reason: str) -> ArtifactError | UnsupportedError:
     """The error for a file that an interpreter does not take; names the operator if one is why."""
-    where = f"{runtime.title} {_version(runtime)}"
+    where = title_of(runtime)
     operator = re.search(r"[Nn]ode number \d+ \((\w+)\)", reason) or re.search(
         r"for builtin opcode '(\w+)'", reason
     )
@@ -280,10 +279,18 @@ def _choose(path: Path, signatures: dict[str, Any], wanted: str | None) -> str:
     return "full" if "full" in signatures else next(iter(signatures))
 
 
-def _version(runtime: Runtime) -> str:
+def family_of(runtime: Runtime, interpreter: Any) -> str:
+    """The family of kernels that an interpreter chose; see `Session.kernel_family`."""
+    nodes = interpreter._get_ops_details()
+    delegated = any("DELEGATE" in node["op_name"].upper() for node in nodes)
+    return f"{runtime.name}-{'xnnpack' if delegated else 'builtin'}"
+
+
+def title_of(runtime: Runtime) -> str:
+    """Name and version, such as "LiteRT 2.3.0"."""
     for distribution in runtime.distributions:
         try:
-            return version(distribution)
+            return f"{runtime.title} {version(distribution)}"
         except PackageNotFoundError:
             continue
-    return "of unknown version"
+    return f"{runtime.title} of unknown version"

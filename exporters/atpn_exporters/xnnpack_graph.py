@@ -12,23 +12,35 @@ from atpn_exporters.flatbuffer_table import Table
 HEADER, IDENTIFIER = b"XH00", b"XN01"
 #: Fields of the schema's tables.
 NODES, VALUES = 1, 2  # of a graph
-VALUE_TYPE, VALUE_ID = 0, 6  # of a tensor
+VALUE_TYPE, VALUE_SHAPE, VALUE_DATA, VALUE_EXTERNAL, VALUE_FLAGS, VALUE_ID = 0, 2, 3, 4, 5, 6
 QUANTIZED = 2  # type of the union of values that wraps a tensor in its scales
+HANDED_IN, HANDED_OUT = 1, 2  # bits of a tensor's flags
+ABSENT = 0xFFFFFFFF  # number of a tensor that is left out
 
-#: The field that names an operator's result, by the shape of its table.
-SIMPLE, BINARY, JOIN, CONVOLUTION, POOL = 1, 2, 5, 18, 11
+
+@dataclass(frozen=True)
+class Shape:
+    """The fields of an operator's table that name tensors."""
+
+    inputs: tuple[int, ...]
+    result: int
+
+
+SIMPLE, BINARY = Shape((0,), 1), Shape((0, 1), 2)
+CONVOLUTION, POOL = Shape((15, 16, 17), 18), Shape((10,), 11)
+ALPHA, MOVE, WINDOW = Shape((1,), 2), Shape((2,), 3), Shape((3,), 4)
 #: The schema's operators in the order of its union, named as reports on .tflite name them.
 OPERATORS = (
     ("ADD", BINARY),
-    ("FULLY_CONNECTED", 3),
+    ("FULLY_CONNECTED", Shape((0, 1, 2), 3)),
     ("SOFTMAX", SIMPLE),
     ("LOGISTIC", SIMPLE),
-    ("TRANSPOSE", 3),
+    ("TRANSPOSE", MOVE),
     ("CLAMP", SIMPLE),
     ("CONV_2D", CONVOLUTION),
     ("DIV", BINARY),
-    ("RESIZE_BILINEAR", 3),
-    ("PAD", 4),
+    ("RESIZE_BILINEAR", MOVE),
+    ("PAD", WINDOW),
     ("AVERAGE_POOL_2D", POOL),
     ("MINIMUM", BINARY),
     ("DEPTHWISE_CONV_2D", CONVOLUTION),
@@ -38,25 +50,25 @@ OPERATORS = (
     ("FLOOR", SIMPLE),
     ("CONVERT", SIMPLE),
     ("MEAN", SIMPLE),
-    ("RESHAPE", 3),
-    ("ARG_MAX_POOL_2D", 7),
+    ("RESHAPE", MOVE),
+    ("ARG_MAX_POOL_2D", Shape((6,), 7)),
     ("SQRT", SIMPLE),
     ("CEIL", SIMPLE),
     ("HARD_SWISH", SIMPLE),
-    ("LEAKY_RELU", 2),
+    ("LEAKY_RELU", ALPHA),
     ("MAXIMUM", BINARY),
     ("NEG", SIMPLE),
     ("SQUARE", SIMPLE),
-    ("ELU", 2),
+    ("ELU", ALPHA),
     ("ABS", SIMPLE),
     ("PRELU", BINARY),
-    ("CONCATENATION", JOIN),
-    ("CONCATENATION", JOIN),
-    ("CONCATENATION", JOIN),
-    ("SLICE", 4),
-    ("ATTENTION", 5),
+    ("CONCATENATION", Shape((1, 2), 5)),
+    ("CONCATENATION", Shape((1, 2, 3), 5)),
+    ("CONCATENATION", Shape((1, 2, 3, 4), 5)),
+    ("SLICE", WINDOW),
+    ("ATTENTION", Shape((0, 1, 2, 3, 4), 5)),
     ("BATCH_MATMUL", BINARY),
-    ("CONCATENATION", JOIN),
+    ("CONCATENATION", Shape((1, 2, 3, 4, 7), 5)),
     ("TRANSPOSE_CONV", CONVOLUTION),
     ("RSQRT", SIMPLE),
     ("LOG", SIMPLE),
@@ -84,17 +96,31 @@ DATA_TYPES = {
 
 
 @dataclass(frozen=True)
+class Tensor:
+    """What an operator reads or writes."""
+
+    number: int
+    shape: tuple[int, ...]  # channels last
+    stores: str  # data type of its elements
+    constant: bool
+    handed_out: bool  # the delegate returns it
+
+
+@dataclass(frozen=True)
 class Node:
     """One operator that XNNPACK runs."""
 
     kind: str
     stores: str  # data type of its result
     weights: str  # data type of its weights; empty for an operator without
+    inputs: tuple[Tensor, ...] = ()
+    outputs: tuple[Tensor, ...] = ()
 
 
-def nodes_of(content: bytes) -> tuple[Node, ...]:
+def nodes_of(content: bytes, constants: frozenset[int] = frozenset()) -> tuple[Node, ...]:
     """The operators of one delegate's data, in order.
 
+    `constants` are the positions, among the call's arguments, of those that the program holds.
     Raises ArtifactError for data that are not XNNPACK's or hold operators of a newer schema;
     struct.error or IndexError for damaged ones.
     """
@@ -104,26 +130,44 @@ def nodes_of(content: bytes) -> tuple[Node, ...]:
     if content[4:8] != IDENTIFIER:
         raise ArtifactError(f"a delegate's data begin with {content[:8]!r}, not with XNNPACK's")
     graph = Table.root(content)
-    types = {}
-    for value in graph.tables(VALUES):
-        tensor = value.table(1)
-        if value.number(0, "<B") == QUANTIZED:
-            tensor = tensor.table(0)
-        types[tensor.number(VALUE_ID)] = _type_name(tensor.number(VALUE_TYPE, "<h"))
-    return tuple(_node(node, types) for node in graph.tables(NODES))
+    found = [_tensor(value, constants) for value in graph.tables(VALUES)]
+    tensors = {tensor.number: tensor for tensor in found}
+    return tuple(_node(node, tensors) for node in graph.tables(NODES))
 
 
-def _node(node: Table, types: dict[int, str]) -> Node:
+def _tensor(value: Table, constants: frozenset[int]) -> Tensor:
+    table = value.table(1)
+    if value.number(0, "<B") == QUANTIZED:
+        table = table.table(0)
+    flags = table.number(VALUE_FLAGS)
+    given = bool(flags & HANDED_IN) and table.number(VALUE_EXTERNAL) in constants
+    return Tensor(
+        table.number(VALUE_ID),
+        table.numbers(VALUE_SHAPE),
+        _type_name(table.number(VALUE_TYPE, "<h")),
+        given or table.number(VALUE_DATA) != 0,
+        bool(flags & HANDED_OUT),
+    )
+
+
+def _node(node: Table, tensors: dict[int, Tensor]) -> Node:
     number = node.number(0, "<B")
     if not 1 <= number <= len(OPERATORS):
         raise ArtifactError(
             f"a delegate holds operator {number} of XNNPACK's schema; this version knows "
             f"{len(OPERATORS)}: the file was made by a newer ExecuTorch"
         )
-    kind, result = OPERATORS[number - 1]
+    kind, shape = OPERATORS[number - 1]
     table = node.table(1)
-    weights = types[table.number(WEIGHTS[kind])] if kind in WEIGHTS else ""
-    return Node(kind, types[table.number(result)], weights)
+    read = [table.number(field) for field in shape.inputs]
+    result = tensors[table.number(shape.result)]
+    return Node(
+        kind,
+        result.stores,
+        tensors[table.number(WEIGHTS[kind])].stores if kind in WEIGHTS else "",
+        tuple(tensors[number] for number in read if number != ABSENT),
+        (result,),
+    )
 
 
 def _type_name(number: int) -> str:

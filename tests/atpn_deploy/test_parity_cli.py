@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from atpn_deploy.cli.parity import app
-from atpn_deploy.weights import open_checkpoint, shipped
+from atpn_deploy.weights import open_checkpoint
 from atpn_exporters.pipeline import export
 from atpn_exporters.planning import ExportPlan
 from atpn_exporters.progress import Silent
@@ -24,13 +24,10 @@ def parity(*arguments: str | Path) -> Result:
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
-@pytest.fixture(scope="module")
-def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def file(shipped_onnx: Path) -> Path:
     """The shipped checkpoint as ONNX."""
-    plan = ExportPlan(
-        shipped("atpn-lite"), select("onnx", "fp32"), tmp_path_factory.mktemp("parity")
-    )
-    return export(plan, Silent()).reports[0].path
+    return shipped_onnx
 
 
 @pytest.fixture(scope="module")

@@ -117,6 +117,29 @@ def test_two_signatures_share_weights_and_agree(made):
     assert made.paths["fp32"].stat().st_size < 1.4 * 4 * weights
 
 
+#: Largest difference that another order of float sums makes, by output: fraction, radian,
+#: probability. Integers are equal.
+ROUNDING = {"landmarks": 1e-6, "pose": 1e-6, "confidence": 1e-6}
+
+
+@pytest.mark.parametrize("name", ["fp32", "fp16", "int8", "full-int8"])
+def test_fast_forms_change_rounding_at_most(made, name, monkeypatch):
+    from atpn_exporters import tflite_quantize
+    from atpn_exporters.tflite_graph import inspect
+
+    fast = made.paths[name]
+    assert {"TRANSPOSE_CONV", "DEPTH_TO_SPACE"} & set(inspect(fast).operators) == {"DEPTH_TO_SPACE"}
+    monkeypatch.setattr(tflite_quantize, "use_fast_forms", lambda model: None)
+    slow = made.workspace / f"slow-{name}.tflite"
+    TARGETS[name].export(made.job, slow)
+    assert "TRANSPOSE_CONV" in inspect(slow).operators
+    limits = dict.fromkeys(ROUNDING, 0.0) if name == "full-int8" else ROUNDING
+    for signature in ("align", "full"):
+        before = outputs(made, slow, signature)
+        for output, values in outputs(made, fast, signature).items():
+            assert np.abs(values - before[output]).max() <= limits[output]
+
+
 def test_a_recipe_leaves_whole_modules_in_float(made):
     from atpn_exporters.module_names import called_names_of
     from atpn_exporters.tflite_flatbuffer import read_model

@@ -78,7 +78,7 @@ def tflite_faults(model: ATPN) -> tuple[Fault[TfliteFile], ...]:
         Fault("permuted channels", "fp32", "high.mid.0.project.conv",
               constant("high/mid/0/project/conv", conv, WEIGHTS, permuted)),
         Fault("sign flip", "fp32", "alignment.neck.up_low",
-              constant("alignment/neck/up_low", "TRANSPOSE_CONV", WEIGHTS, np.negative)),
+              constant("alignment/neck/up_low/cells", conv, WEIGHTS, np.negative)),
         Fault("zeroed bias", "fp32", "low.low.1.expand.conv",
               constant("low/low/1/expand/act", conv, BIAS, np.zeros_like)),
         Fault("wrong epsilon", "fp32", "high.mid.1.expand.conv",

@@ -20,6 +20,7 @@ from atpn_deploy.errors import ArtifactError
 from atpn_exporters.bisect.dissection import Operator, Part, Storage, Stored
 from atpn_exporters.native_stderr import captured_stderr
 from atpn_exporters.onnx_convert import first_line
+from atpn_exporters.tflite_fast_forms import CELLS
 from atpn_exporters.tflite_flatbuffer import pack, read_model
 from atpn_exporters.tflite_graph import CASTS, Graph, graphs, isolated
 from atpn_exporters.tflite_quantize import preserving_interpreter
@@ -29,6 +30,7 @@ KINDS = {
     "CONV_2D": "conv",
     "DEPTHWISE_CONV_2D": "conv",
     "TRANSPOSE_CONV": "deconv",
+    "DEPTH_TO_SPACE": "deconv",  # the last step of one: see tflite_fast_forms
     "FULLY_CONNECTED": "linear",
     "RELU": "relu",
     "HARD_SWISH": "hard_swish",
@@ -43,8 +45,8 @@ KINDS = {
 }
 #: Which input holds the weights, and which the bias.
 WEIGHTS, BIAS = 1, 2
-#: What the converter and the quantizer add to the name of a module.
-ADDED = re.compile(r"(:\d+)?(_quantized|_dequant|_requant)*$")
+#: What the converter, the quantizer and tflite_fast_forms add to the name of a module.
+ADDED = re.compile(rf"({CELLS})?(:\d+)?(_quantized|_dequant|_requant)*$")
 
 
 class TfliteDissection:
@@ -186,8 +188,8 @@ class TfliteDissection:
     def _operator(self, position: int, labels: Mapping[str, set[str]]) -> Operator:
         shown, stored = self._graph.operators[position], self._subgraph.operators[position]
         kind = KINDS.get(shown.kind, "")
-        weighted = kind in ("conv", "deconv", "linear")
         sources = [int(index) for index in stored.inputs]
+        weighted = kind in ("conv", "deconv", "linear") and len(sources) > WEIGHTS
         bias = sources[3 if kind == "deconv" else BIAS :][:1]
         return Operator(
             kind=kind,

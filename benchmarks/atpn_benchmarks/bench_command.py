@@ -1,0 +1,163 @@
+"""What atpn-bench does: files and peers in the same rounds, on one or several devices at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rich.console import Console
+
+from atpn_benchmarks.bench_run import BenchPlan, run_on
+from atpn_benchmarks.candidates import Candidate, exported, ours, peers
+from atpn_benchmarks.devices.naming import named
+from atpn_benchmarks.latency import Rules
+from atpn_benchmarks.operators.timing import KERNELS, time_operators
+from atpn_benchmarks.progress import Bar
+from atpn_benchmarks.results import Row, Run
+from atpn_deploy.errors import AtpnError
+from atpn_exporters.parity_run import ParityRequest
+from atpn_exporters.tables import plural
+
+#: What --quick asks of a file: enough for a first look.
+QUICK, QUICK_ROUNDS = Rules(samples=50, seconds=0.2, width=0.10), 25
+USUAL, USUAL_ROUNDS = Rules(), 50
+
+
+@dataclass(frozen=True)
+class BenchRequest:
+    """What is to be run, and where; see `atpn-bench --help`."""
+
+    files: tuple[Path, ...]
+    exported: Path
+    peers: Path | None
+    devices: tuple[str, ...]
+    threads: tuple[int, ...]
+    cores: tuple[int, ...]
+    quick: bool
+    samples: int | None
+    seconds: float | None
+    operators: bool
+    peaks: bool
+    parity: ParityRequest
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One run for every device that answered, and what went wrong with the others."""
+
+    runs: tuple[Run, ...]
+    errors: tuple[str, ...]  # of devices, each in a line that names it
+
+    @property
+    def complaints(self) -> tuple[str, ...]:
+        """Everything that a list at the end should name."""
+        rows = [(run, row) for run in self.runs for row in run.rows if row.state in COMPLAINTS]
+        return (
+            *self.errors,
+            *(problem for run in self.runs for problem in run.problems),
+            *(f"{row.name} on {run.device}: {row.state}: {row.reason}" for run, row in rows),
+        )
+
+    @property
+    def exit_status(self) -> int:
+        """2 if a file or a device failed, 1 if a file misses a parity limit, else 0."""
+        states = {row.state for run in self.runs for row in run.rows}
+        if self.errors or states & {"failed", "partial"}:
+            return 2
+        return int("not timed" in states)
+
+
+#: States that a list at the end names; "invalid" stands in the tables with its reason.
+COMPLAINTS = ("failed", "partial", "not timed")
+
+
+def perform(request: BenchRequest, console: Console) -> Outcome:
+    """Run on all devices at once; a device that fails leaves the others as they are.
+
+    Raises AtpnError where there is nothing to run at all.
+    """
+    plan = _plan(request)
+    devices = [named(text) for text in dict.fromkeys(request.devices)]
+    with Bar(console) as bar, ThreadPoolExecutor(len(devices)) as pool:
+
+        def run(place: int) -> Run | str:
+            device = devices[place]
+            try:
+                with device:
+                    return run_on(device, plan, bar.listener(device.name))
+            except AtpnError as error:
+                return str(error)
+
+        found = list(pool.map(run, range(len(devices))))
+    runs = [each for each in found if isinstance(each, Run)]
+    errors = [each for each in found if isinstance(each, str)]
+    if request.operators:
+        runs = [_with_operators(each, plan.candidates, console) for each in runs]
+    return Outcome(tuple(runs), tuple(errors))
+
+
+def _plan(request: BenchRequest) -> BenchPlan:
+    candidates = (
+        ours(request.files, request.parity)
+        if request.files
+        else exported(request.exported, request.parity)
+    )
+    if request.peers is not None:
+        candidates += peers(request.peers)
+    rules = QUICK if request.quick else USUAL
+    return BenchPlan(
+        tuple(candidates),
+        request.threads,
+        request.cores,
+        rounds=QUICK_ROUNDS if request.quick else USUAL_ROUNDS,
+        rules=replace(
+            rules,
+            samples=request.samples or rules.samples,
+            seconds=request.seconds or rules.seconds,
+        ),
+        runtime=request.parity.runtime,
+        peaks=request.peaks,
+    )
+
+
+def _with_operators(run: Run, candidates: Sequence[Candidate], console: Console) -> Run:
+    """The run with the time of every operator; measured here, so a local run's alone."""
+    if run.device != "local":
+        return run
+    paths = {candidate.row.name: candidate.path for candidate in candidates}
+    rows: list[Row] = []
+    problems = []
+    for row in run.rows:
+        path = paths.get(row.name)
+        if path is None or path.suffix not in KERNELS or not row.timings:
+            rows.append(row)
+            continue
+        console.print(f"operators of {row.name}", highlight=False, soft_wrap=True)
+        try:
+            rows.append(replace(row, operators=time_operators(path, row.signature or None)))
+        except AtpnError as error:
+            problems.append(f"operators of {row.name}: {error}")
+            rows.append(row)
+    return replace(run, rows=tuple(rows), problems=(*run.problems, *problems))
+
+
+def result_paths(path: Path, runs: Sequence[Run]) -> list[Path]:
+    """Where each run's JSON goes: the file itself for one run, files in that folder for several."""
+    if len(runs) == 1:
+        return [path]
+    names = [re.sub(r"[^\w.@-]+", "-", run.device) for run in runs]
+    return [path / f"{name}.json" for name in names]
+
+
+def verdict_line(outcome: Outcome) -> str:
+    """How it ended, in a line."""
+    rows = [row for run in outcome.runs for row in run.rows]
+    told = []
+    for state in ("timed", "invalid", "partial", "not timed", "failed", "not run"):
+        if count := sum(row.state == state for row in rows):
+            told.append(f"{count} {state}")
+    seconds = sum(run.seconds for run in outcome.runs)
+    return f"{plural(len(rows), 'row')}: {', '.join(told)}; {seconds:.0f} s"

@@ -1,0 +1,298 @@
+"""One run on one device: files go there with the guest, what it tells becomes the result."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from atpn_benchmarks.candidates import Candidate, distinct
+from atpn_benchmarks.counting.files import cost_of
+from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
+from atpn_benchmarks.guest.job import Entry, Job
+from atpn_benchmarks.guest_archive import write_guest
+from atpn_benchmarks.heard import Event, Heard
+from atpn_benchmarks.latency import Rules, summarise
+from atpn_benchmarks.peak_files import peak_files
+from atpn_benchmarks.progress import Listener
+from atpn_benchmarks.results import (
+    SCHEMA,
+    Conditions,
+    Cost,
+    Delegation,
+    Drift,
+    Machine,
+    Peaks,
+    Row,
+    Run,
+    Settings,
+    State,
+    Timing,
+)
+from atpn_benchmarks.roofline import exceeded, fraction
+from atpn_deploy import __version__
+from atpn_deploy.errors import AtpnError
+from atpn_deploy.golden import Golden
+from atpn_exporters.registry import TARGETS
+
+#: Share of the measuring cores that others may use meanwhile.
+MOST_LOAD = 0.25
+
+
+@dataclass(frozen=True)
+class BenchPlan:
+    """What the user asked for."""
+
+    candidates: tuple[Candidate, ...]
+    threads: tuple[int, ...] = (1,)
+    cores: tuple[int, ...] = ()  # empty: the fastest of the device
+    warmup: int = 10
+    rounds: int = 50
+    rules: Rules = Rules()  # noqa: RUF009  frozen
+    seed: int = 0
+    runtime: str = "auto"
+    peaks: bool = True  # measure what a core reaches at most
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """What a file's own graph says of it."""
+
+    delegation: Delegation | None = None
+    cost: Cost | None = None
+
+
+def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
+    """Time everything on an open device.
+
+    A connection that is lost in the middle leaves a result whose rows are partial, with the loss
+    among its problems. Raises DeviceError where nothing came at all.
+    """
+    started_at, began = datetime.now(UTC), time.monotonic()
+    candidates = distinct(plan.candidates)
+    heard = Heard(on_event=listener.take)
+    lost = ""
+    with tempfile.TemporaryDirectory(prefix="atpn-bench-") as scratch:
+        job, files = _packed(candidates, plan, Path(scratch))
+        listener.begin(device.name, len(job.entries))
+        try:
+            device.push(files)
+            status = device.run(["guest.pyz", "conduct", "job.json"], heard.line)
+            if status:
+                lost = f"the guest ended with status {status}: {device.last_errors()}"
+        except DeviceLostError as error:
+            lost = str(error)
+    if not heard.begin:
+        raise DeviceError(lost or f"{device.name}: the guest said nothing")
+    peaks = _peaks(heard)
+    graphs, uncounted = _read_graphs(candidates)
+    rows = [_row(candidate, heard, plan, graphs, lost) for candidate in candidates]
+    beyond = [exceeded(row.name, row.fraction) for row in rows if row.fraction is not None]
+    return Run(
+        schema=SCHEMA,
+        id=f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        started_at=started_at.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began, 1),
+        device=device.name,
+        version=__version__,
+        machine=_machine(heard.begin["machine"]),
+        settings=_settings(plan, heard),
+        before=Conditions(**heard.begin["conditions"]),
+        after=Conditions(**heard.end.get("conditions", heard.begin["conditions"])),
+        competing_load=heard.end.get("competing_load"),
+        timer_overhead_s=heard.begin["timer_overhead_s"],
+        rows=tuple(rows),
+        peaks=peaks,
+        problems=(*heard.problems, *uncounted, *filter(None, (*beyond, lost))),
+    )
+
+
+def _packed(
+    candidates: Sequence[Candidate], plan: BenchPlan, scratch: Path
+) -> tuple[Job, dict[str, Path]]:
+    """The job, and what goes to the device by the name that it has there."""
+    files: dict[str, Path] = {}
+    entries = []
+    goldens: dict[int, str] = {}
+    images = ""
+    faces: tuple[bool, ...] = ()
+    for number, candidate in enumerate(c for c in candidates if c.runs):
+        if candidate.path is None:
+            raise ValueError(f"{candidate.row.name} has no file")
+        # A number keeps names apart and free of whatever a shell would mind.
+        there = str(PurePosixPath("files", f"{number}{candidate.path.suffix}"))
+        files[there] = candidate.path
+        expected = ""
+        if candidate.golden is not None:
+            expected = goldens.setdefault(id(candidate.golden), f"expected-{len(goldens)}.npz")
+            if expected not in files:
+                files[expected] = _save_outputs(candidate.golden, scratch / expected)
+            if not images:
+                images, faces = "images.npy", tuple(map(bool, candidate.golden.faces))
+                np.save(scratch / images, candidate.golden.images)
+                files[images] = scratch / images
+        row = candidate.row
+        signature = row.signature or "full"
+        entries.append(
+            Entry(row.name, there, row.target, signature, expected, candidate.shapes or None)
+        )
+    peaks = []
+    if plan.peaks:
+        for path in peak_files(scratch):
+            files[path.name] = path
+            peaks.append(path.name)
+    job = Job(
+        tuple(entries),
+        plan.threads,
+        plan.cores,
+        plan.warmup,
+        plan.rules.samples,
+        plan.rules.seconds,
+        plan.rounds,
+        plan.seed,
+        images,
+        faces,
+        plan.runtime,
+        tuple(peaks),
+    )
+    job.save(scratch / "job.json")
+    write_guest(scratch / "guest.pyz")
+    files |= {name: scratch / name for name in ("job.json", "guest.pyz")}
+    return job, files
+
+
+def _save_outputs(golden: Golden, path: Path) -> Path:
+    np.savez(path, allow_pickle=False, **golden.outputs)
+    return path
+
+
+def _row(
+    candidate: Candidate,
+    heard: Heard,
+    plan: BenchPlan,
+    graphs: Mapping[str, _Graph],
+    lost: str,
+) -> Row:
+    """What became of one candidate."""
+    row = candidate.row
+    if not candidate.runs:
+        return row
+    graph = graphs.get(row.name, _Graph())
+    row = replace(row, delegation=graph.delegation, cost=graph.cost)
+    opened = [event for (name, _), event in heard.opened.items() if name == row.name]
+    if opened:
+        first = opened[0]
+        row = replace(row, runtime=first["runtime"], kernel_family=first["kernel_family"])
+    drift = heard.drift.get(row.name)
+    if drift is not None:
+        row = replace(row, drift=tuple(_drift(values) for values in drift["rows"]))
+    timings = tuple(
+        timing
+        for threads in plan.threads
+        if (timing := _timing(row.name, threads, heard, plan.rules)) is not None
+    )
+    state, reason = _verdict(row, heard, timings, plan, lost)
+    row = replace(row, state=state, reason=reason, timings=timings)
+    single, peaks = row.timing(1), _peaks(heard)
+    if peaks is not None and row.cost is not None and single and single.summary:
+        row = replace(row, fraction=fraction(row.cost, peaks, single.summary.p50_s))
+    return row
+
+
+def _verdict(
+    row: Row, heard: Heard, timings: Sequence[Timing], plan: BenchPlan, lost: str
+) -> tuple[State, str]:
+    """The state of a row and, unless all is well, why."""
+    if row.name in heard.failed:
+        return heard.failed[row.name]["state"], heard.failed[row.name]["reason"]
+    complaint = heard.drift.get(row.name, {}).get("complaint")
+    if complaint:
+        return "not timed", complaint
+    if lost:
+        return ("partial" if timings else "failed"), lost
+    if len(timings) < len(plan.threads):
+        return "failed", "the guest told no sample of it"
+    load = heard.end.get("competing_load")
+    broken = [
+        f"{rule}" if len(timings) == 1 else f"{timing.threads} threads: {rule}"
+        for timing in timings
+        for rule in (timing.summary.broken if timing.summary else ("no sample",))
+    ]
+    if load is not None and not load <= MOST_LOAD:
+        broken.append(f"others used {load:.0%} of the measuring core (at most {MOST_LOAD:.0%})")
+    return ("invalid", "; ".join(broken)) if broken else ("timed", "")
+
+
+def _timing(name: str, threads: int, heard: Heard, rules: Rules) -> Timing | None:
+    key = (name, threads)
+    if key not in heard.samples:
+        return None
+    kept, opened = heard.samples[key], heard.opened[key]
+    wall_s, cpu_s = np.array(kept.wall_ns) * 1e-9, np.array(kept.cpu_ns) * 1e-9
+    return Timing(
+        threads=threads,
+        load_s=opened["load_s"],
+        first_s=opened["first_s"],
+        peak_memory_bytes=heard.memory.get(key, {}).get("peak_bytes", 0),
+        idle_memory_bytes=opened["idle_bytes"],
+        burst=kept.per_round,
+        wall_s=tuple(wall_s.tolist()),
+        cpu_s=tuple(cpu_s.tolist()),
+        summary=summarise(wall_s, cpu_s, threads=threads, burst=kept.per_round, rules=rules),
+    )
+
+
+def _drift(values: dict[str, Any]) -> Drift:
+    return Drift(**{name: values[name] for name in Drift.__dataclass_fields__})
+
+
+def _read_graphs(candidates: Sequence[Candidate]) -> tuple[dict[str, _Graph], list[str]]:
+    """What the files' own graphs say, by name, and why some can't be read here."""
+    found, problems = {}, []
+    for candidate in candidates:
+        if candidate.runs and candidate.path is not None:
+            try:
+                cost = cost_of(candidate.path, candidate.row.signature or None)
+                found[candidate.row.name] = _Graph(_delegation(candidate.path, candidate.row), cost)
+            except AtpnError as error:
+                problems.append(f"{candidate.row.name} is not counted: {error}")
+    return found, problems
+
+
+def _delegation(path: Path, row: Row) -> Delegation | None:
+    """What XNNPACK takes of one of our files; nothing is known of a peer's."""
+    target = TARGETS.get(row.target)
+    graph = None if target is None else target.inspect(path)
+    if graph is None or graph.partitions is None:
+        return None
+    operators = sum(graph.operators.values())
+    return Delegation(graph.partitions, operators, dict(graph.undelegated), graph.transposes)
+
+
+def _peaks(heard: Heard) -> Peaks | None:
+    if heard.peaks is None:
+        return None
+    told: Event = {name: heard.peaks.get(name) for name in Peaks.__dataclass_fields__}
+    return Peaks(**told)
+
+
+def _machine(values: Event) -> Machine:
+    return Machine(**{**values, "features": tuple(values["features"])})
+
+
+def _settings(plan: BenchPlan, heard: Heard) -> Settings:
+    return Settings(
+        plan.threads,
+        tuple(heard.begin["cores"]),
+        plan.warmup,
+        plan.rules.samples,
+        plan.rules.seconds,
+        plan.seed,
+    )

@@ -1,0 +1,1 @@
+"""What an inference costs: parameters, multiply-adds, memory and bytes, by module and in all."""

@@ -1,0 +1,73 @@
+"""What a guest has told so far, line by line; whatever breaks off, this much stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+Event = dict[str, Any]
+#: A file's name and the number of threads.
+Key = tuple[str, int]
+
+
+@dataclass
+class Samples:
+    """Samples of one file on one number of threads, in nanoseconds."""
+
+    per_round: int
+    wall_ns: list[int] = field(default_factory=list)
+    cpu_ns: list[int] = field(default_factory=list)
+
+
+@dataclass
+class Heard:
+    """Events by what they are about."""
+
+    begin: Event = field(default_factory=dict)
+    end: Event = field(default_factory=dict)
+    peaks: Event | None = None
+    opened: dict[Key, Event] = field(default_factory=dict)
+    drift: dict[str, Event] = field(default_factory=dict)
+    failed: dict[str, Event] = field(default_factory=dict)
+    samples: dict[Key, Samples] = field(default_factory=dict)
+    memory: dict[Key, Event] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    on_event: Callable[[Event], None] = lambda event: None
+
+    def line(self, text: str) -> None:
+        """Take one line of the guest's output; what is no event (a login's greeting) is left."""
+        if not text.startswith("{"):
+            return
+        try:
+            event = json.loads(text)
+        except ValueError:
+            return  # cut short by a lost connection
+        self.take(event)
+        self.on_event(event)
+
+    def take(self, event: Event) -> None:
+        """Put one event where it belongs."""
+        kind, name = event.get("event"), str(event.get("name", ""))
+        if kind == "begin":
+            self.begin = event
+        elif kind == "end":
+            self.end = event
+        elif kind == "peaks":
+            self.peaks = event
+        elif kind == "problem":
+            self.problems.append(event["reason"])
+        elif kind == "open":
+            self.opened[name, event["threads"]] = event
+        elif kind == "drift":
+            self.drift[name] = event
+        elif kind == "failed":
+            self.failed[name] = event
+        elif kind == "memory":
+            self.memory[name, event["threads"]] = event
+        elif kind == "burst":
+            key = name, event["threads"]
+            kept = self.samples.setdefault(key, Samples(event["per_round"]))
+            kept.wall_ns += event["wall_ns"]
+            kept.cpu_ns += event["cpu_ns"]

@@ -1,0 +1,1 @@
+"""Charts as geometry in pixels, which the templates draw as SVG."""
