@@ -65,10 +65,16 @@ def run_text(run: Run) -> str:
     A drift that is not finite becomes null. ResultsError, with the field, for any other figure
     that is not finite and for a run that contradicts itself: nobody could read it back.
     """
+    records = adapter()
+    from pydantic_core import PydanticSerializationError
+
     rounded = replace(run, rows=tuple(_rounded(row) for row in run.rows))
-    text = adapter().dump_json(rounded).decode() + "\n"
-    run_of(text.encode(), f"run {run.id}")
-    return text
+    try:
+        text = records.dump_json(rounded, warnings="none")
+    except PydanticSerializationError as error:
+        raise ResultsError(f"run {run.id} holds what has no place in JSON: {error}") from error
+    run_of(text, f"run {run.id}")  # also finds what has another type than its field
+    return text.decode() + "\n"
 
 
 def run_of(text: bytes, source: str) -> Run:
@@ -85,18 +91,6 @@ def run_of(text: bytes, source: str) -> Run:
     if complaint := _contradiction(run):
         raise ResultsError(f"{source}: {complaint}; the file is damaged, measure again")
     return _with_infinite(run, infinite)
-
-
-def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a result file, made from the records."""
-    schema = adapter().json_schema()
-    error = schema["$defs"]["Drift"]["properties"]["error"]
-    error["anyOf"] = [{"type": error.pop("type")}, {"type": "null"}]  # see `_take_infinite`
-    schema["properties"]["schema"]["const"] = results.SCHEMA
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "description": f"A result of atpn-bench, schema {results.SCHEMA}; see bench-results.md",
-    } | schema
 
 
 @cache

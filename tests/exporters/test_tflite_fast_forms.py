@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,10 @@ def converted(layer: nn.Module) -> Any:
 
     from atpn_exporters.tflite_flatbuffer import unpack
 
-    network = litert_torch.to_channel_last_io(layer.eval(), args=[0], outputs=[0])
-    made = litert_torch.convert(network, (torch.zeros(1, 7, 7, 6),))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch.export about itself
+        network = litert_torch.to_channel_last_io(layer.eval(), args=[0], outputs=[0])
+        made = litert_torch.convert(network, (torch.zeros(1, 7, 7, 6),))
     return unpack(made.model_content())
 
 

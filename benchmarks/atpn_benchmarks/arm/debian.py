@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from atpn_benchmarks.arm.commands import CommandError, output
 from atpn_deploy.errors import ArmError
@@ -33,6 +34,11 @@ class Archive:
     def package(self) -> str:
         """The name before the version."""
         return self.file.partition("_")[0]
+
+    @property
+    def version(self) -> str:
+        """As the package tells it."""
+        return unquote(self.file.split("_")[1])
 
     def intact(self, folder: Path) -> bool:
         """Whether `folder` holds exactly this file."""
@@ -65,8 +71,8 @@ def mirror_here() -> str:
     if mirror := mirror_of(told):
         return mirror
     raise ArmError(
-        "no Debian mirror is among this machine's apt sources; name one: --mirror URL, the one "
-        "nearest to you is on www.debian.org/mirror/list"
+        "no Debian mirror is among this machine's apt sources; name the one nearest to you: "
+        "--mirror http://HOST/debian"
     )
 
 

@@ -95,6 +95,7 @@ def _arithmetic(node: Node, layer: Layer, values: Mapping[str, Value], hybrid: b
 def _constants(
     node: Node, layer: Layer | None, values: Mapping[str, Value], vocabulary: Vocabulary
 ) -> tuple[CountedConstant, ...]:
+    casts = vocabulary.quantizing | vocabulary.dequantizing  # scales and zero points are left out
     if layer is None:
         trained: tuple[int | None, ...] = vocabulary.trained.get(node.kind, ())
     else:
@@ -107,7 +108,7 @@ def _constants(
             values[name].size_bytes or 0,
             position in trained,
         )
-        for position, name in enumerate(node.inputs)
+        for position, name in enumerate(node.inputs[: 1 if node.kind in casts else None])
         if name and values[name].constant
     )
 

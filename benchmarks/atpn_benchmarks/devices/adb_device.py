@@ -16,9 +16,12 @@ _NO_PYTHON = (
     "Termux and use its sshd (docs/devices.md)"
 )
 
+_UNASKED = "it waits for its owner: unlock the phone and allow this computer"
+
 #: What adb says of a device that can't be used, what it means, what to do.
 _MEANINGS = (
-    ("unauthorized", "it waits for its owner: unlock the phone and allow this computer"),
+    ("unauthorized", _UNASKED),
+    ("authorizing", _UNASKED),
     ("offline", "adb has it as offline: plug it in anew, or type: adb reconnect offline"),
     ("no permissions", "this user may not open its USB port: install Android's udev rules"),
     ("not found", "it is not attached: adb devices lists {attached}{connect}"),
@@ -70,7 +73,11 @@ class AdbWire:
         return [self._adb, "-s", self._serial, "shell", "-T", script]
 
     def meaning(self, errors: str) -> str:
-        """What adb's errors mean; its own last line where none is known."""
+        """What adb's errors mean; its own last line where none is known.
+
+        A connection that breaks says nothing: then adb is asked how the phone is.
+        """
+        errors = errors or self._tell("-s", self._serial, "get-state").stderr
         for word, meaning in _MEANINGS:
             if word in errors:
                 connect = f"; type: adb connect {self._serial}" if ":" in self._serial else ""

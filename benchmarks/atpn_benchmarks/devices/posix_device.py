@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import re
 import shlex
-import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from atpn_benchmarks.devices import transfer
 from atpn_benchmarks.devices.conversation import Conversation, framed
 from atpn_benchmarks.devices.device import DeviceError, DeviceLostError
 from atpn_benchmarks.devices.python_there import PYTHONS, VARIABLE, PythonThere, parsed, questions
+from atpn_benchmarks.devices.transfer import FOLDER_VARIABLE, SHORT_S, Told
 from atpn_benchmarks.devices.wire import Wire
 
-#: Where the folder on a device is made instead of its own temporary folder.
-FOLDER_VARIABLE = "ATPN_DEVICE_FOLDER"
-
-#: Longest time for anything but a guest and a copy: a board's Python may start for seconds.
-_SHORT_S = 60.0
-#: Copying takes no longer than this, at the pace of a bad wireless link.
-_BYTES_PER_S = 50_000
 #: How long one attempt to clean up may take.
-_CLEANING_S = 15.0
-#: A guest silent for this long is asked about: is its device still there?
+_CLEANING_S = 20.0
+#: A guest silent for so long is asked about: is its device still there?
 _QUIET_S = 30.0
-#: So many names in one command.
-_NAMES = 100
+#: Status of a shell for a command that it can't start, or can't find.
+_NO_COMMAND = (126, 127)
+#: Status of the holding script where no folder can be made.
+_NO_FOLDER = 3
 
 
 @dataclass(frozen=True)
@@ -52,7 +46,7 @@ class Habits:
 class PosixDevice:
     """A `Device` behind a wire.
 
-    A process there holds the session: it makes the folder, and when its standard input ends, by
+    A script there holds the session: it makes the folder, and when its standard input ends, by
     our leaving, our death or a broken connection, it ends what runs there and removes it.
     """
 
@@ -62,7 +56,7 @@ class PosixDevice:
         self._habits = habits or Habits()
         self._folder = ""
         self._holder: Conversation | None = None
-        self._talks: list[Conversation] = []
+        self._talks: list[Conversation] = []  # beside the holder
         self._stopped = False
         self._last_errors = ""
         self._left_behind = ""
@@ -111,187 +105,31 @@ class PosixDevice:
         trace: TracebackType | None,
     ) -> None:
         try:
+            for talk in list(self._talks):
+                self._end(talk)
             self._clean()
         finally:
-            for talk in self._talks:
-                talk.end()
+            if self._holder:  # Ctrl-C while it cleaned
+                self._holder.end()
             self._wire.close()
-
-    def _started(self, argv: Sequence[str], source: Path | None = None) -> Conversation:
-        """A process of the wire, which `stop` and leaving end."""
-        if self._stopped:
-            raise DeviceError(f"{self.name} was stopped")
-        try:
-            talk = Conversation(argv, source)
-        except OSError as error:
-            raise DeviceError(f"{self.name}: can't start {argv[0]}: {error.strerror}") from error
-        self._talks.append(talk)
-        return talk
-
-    def _ended(self, talk: Conversation) -> None:
-        talk.end()
-        self._talks.remove(talk)
-
-    def _gone(self, talk: Conversation, lost: bool = True) -> DeviceError:
-        """The error of a process that ended without a status of its script."""
-        if self._stopped:
-            return DeviceError(f"{self.name} was stopped")
-        talk.end()
-        meaning = self._wire.meaning(talk.errors)
-        if lost:
-            return DeviceLostError(f"{self.name} went away: {meaning or 'the connection broke'}")
-        return DeviceError(f"{self.name}: {meaning or 'its shell says nothing'}")
-
-    def _held_folder(self) -> str:
-        """Make the folder, and leave a process there that removes it when we are gone."""
-        asked = os.environ.get(FOLDER_VARIABLE)
-        roots = [shlex.quote(asked)] if asked else list(self._habits.folders)
-        made = " || ".join(
-            f"{{ [ -n {root} ] && f=$(mktemp -d {root}/atpn-bench.XXXXXX 2>/dev/null); }}"
-            for root in roots
-        )
-        script = (
-            f"trap '' HUP; {made} || exit 3; cd $f && f=$(pwd -P) && cd / && echo $f; "
-            f"cat >/dev/null; {_sweep('$f')}; rm -rf $f"
-        )
-        holder = self._started(self._wire.holding(f"sh -c {shlex.quote(framed(script))}"))
-        self._holder = holder
-        until = time.monotonic() + _SHORT_S
-        for line in holder.lines(1.0):
-            if line:
-                return line
-            if time.monotonic() > until:
-                raise DeviceError(f"{self.name} has not answered for {_SHORT_S:.0f} s")
-        if holder.status is None:
-            raise self._gone(holder, lost=False)
-        tried = asked or " or ".join(root.strip('"') for root in roots)
-        raise DeviceError(
-            f"{self.name}: no folder can be made in {tried}: name one that can be written to: "
-            f"{FOLDER_VARIABLE}=PATH"
-        )
-
-    def _clean(self) -> None:
-        """End what runs there and remove the folder; once more anew where that fails."""
-        holder, self._holder = self._holder, None
-        if holder is None:
-            return
-        holder.hang_up()
-        holder.output(_CLEANING_S)
-        self._ended(holder)
-        if holder.status == 0 or not self._folder:
-            return
-        folder = shlex.quote(self._folder)
-        again = Conversation(self._wire.running(self._line(f"{_sweep(folder)}; rm -rf {folder}")))
-        try:
-            again.output(_CLEANING_S)
-        finally:
-            again.end()
-        if again.status != 0:
-            self._left_behind = f"{self._folder} may still be on {self.name}"
-
-    def _line(self, script: str) -> str:
-        return f"sh -c {shlex.quote(framed(script))}"
-
-    def _told(self, script: str, limit_s: float = _SHORT_S, source: Path | None = None) -> Told:
-        """Run a script to its end."""
-        talk = self._started(self._wire.running(self._line(script)), source)
-        try:
-            output = talk.output(limit_s)
-            if output is None:
-                raise DeviceLostError(f"{self.name} has not answered for {limit_s:.0f} s")
-            if talk.status is None:
-                raise self._gone(talk)
-        finally:
-            self._ended(talk)
-        return Told(talk.status, output, talk.errors)
-
-    def ask(self, script: str) -> str:
-        """The standard output of a short shell script, one line, run in the folder."""
-        told = self._told(f"cd {shlex.quote(self._folder)} && {{ {script}; }}")
-        if told.status != 0:
-            raise DeviceError(f"{self.name}: {script!r} there: {told.why}")
-        return told.output
-
-    def _found_python(self) -> PythonThere:
-        """The first Python that starts there, if a guest can run on it."""
-        asked = os.environ.get(VARIABLE)
-        pythons = (shlex.quote(asked),) if asked else self._habits.pythons
-        for command in pythons:
-            told = self._told(f"{command} {questions()}")
-            python = parsed(command, told.output) if told.status == 0 else None
-            if python and python.lacking:
-                raise DeviceError(f"{self.name} {python.lacking}")
-            if python:
-                return python
-            if told.status not in (126, 127):
-                raise DeviceError(f"{self.name}: {command} does not start there: {told.why}")
-        looked = " or ".join(pythons)
-        raise DeviceError(
-            f"{self.name} has no Python: looked for {looked}; {self._habits.no_python}; or say "
-            f"where it is: {VARIABLE}=PATH"
-        )
 
     def push(self, files: Mapping[str, Path]) -> None:
         """Copy files or folders there, by their names there, and hold their sizes against ours."""
-        sizes = {}
-        copies = dict(_copies(files))
-        for name, path in copies.items():
-            self._inside(name)
-            try:
-                sizes[name] = path.stat().st_size
-            except OSError as error:
-                raise DeviceError(f"can't read {path}: {error.strerror}") from error
-        self._hold_room(sum(sizes.values()))
-        folders = sorted({name.rpartition("/")[0] for name in copies} - {""})
-        for some in _parts(folders):
-            self.ask(f"mkdir -p {_words(some)}")
-        for name, path in copies.items():
-            limit_s = _SHORT_S + sizes[name] / _BYTES_PER_S
-            told = self._told(f"cat >{shlex.quote(self._inside(name))}", limit_s, path)
-            if told.status != 0:
-                raise DeviceError(f"{self.name}: can't write {name} there: {told.why}")
-        self._hold_sizes(sizes)
+        transfer.push(self, files)
 
-    def _inside(self, name: str) -> str:
-        """The absolute path of a name there."""
-        parts = name.split("/")
-        if name.startswith("/") or {"", ".", ".."} & set(parts) or not name.isprintable():
-            raise DeviceError(f"{name!r} can't be a name on {self.name}: it would leave its folder")
-        return f"{self._folder}/{name}"
-
-    def _hold_room(self, size_bytes: int) -> None:
-        """DeviceError if less than that is free there; a `df` that can't be read holds nothing."""
-        told = self._told(f"df -Pk {shlex.quote(self._folder)}")
-        if found := re.findall(r"(\d+)\s+\d+%\s", told.output):
-            free = int(found[-1]) * 1024
-            if free < size_bytes:
-                raise DeviceError(
-                    f"{self.name} has {free / 1e6:.1f} MB left in {self._folder}, and "
-                    f"{size_bytes / 1e6:.1f} MB are to go there: free some, or name another "
-                    f"folder there: {FOLDER_VARIABLE}=PATH"
-                )
-
-    def _hold_sizes(self, sizes: Mapping[str, int]) -> None:
-        for some in _parts(sorted(sizes)):
-            told = self.ask(f"for name in {_words(some)}; do wc -c <$name; done")
-            for name, size in zip(some, told.split(), strict=False):
-                if int(size) != sizes[name]:
-                    raise DeviceError(
-                        f"{self.name}: {name} arrived with {size} bytes of {sizes[name]}"
-                    )
-            if len(told.split()) != len(some):
-                raise DeviceError(f"{self.name}: not every file has arrived")
+    def pull(self, name: str, path: Path) -> None:
+        """Copy one file back; `path` is written whole or not at all."""
+        transfer.pull(self, name, path)
 
     def run(self, guest: Sequence[str], on_line: Callable[[str], None]) -> int:
         """Run the device's Python with these arguments in the folder; its exit status."""
         if self.python is None:
             raise DeviceError(f"{self.name}: its Python was not looked for")
-        return self.command(f"{self.python.command} {_words(guest)}", on_line)
+        return self.command(f"{self.python.command} {shlex.join(guest)}", on_line)
 
     def command(self, words: str, on_line: Callable[[str], None]) -> int:
         """Run any program, given as words of the device's shell, as `run` runs Python."""
-        script = f"cd {shlex.quote(self._folder)} && exec {words} </dev/null"
-        talk = self._started(self._wire.running(self._line(script)))
+        talk = self._start(f"cd {shlex.quote(self._folder)} && exec {words} </dev/null")
         silent_since = time.monotonic()
         try:
             for line in talk.lines(_QUIET_S):
@@ -299,89 +137,154 @@ class PosixDevice:
                     on_line(line)
                     silent_since = time.monotonic()
                     continue
-                self._told("true")  # raises if nothing answers
+                self.told("true")  # raises if nothing answers
                 if time.monotonic() - silent_since > self._habits.silence_s:
                     raise DeviceError(
                         f"{self.name}: the guest has said nothing for "
                         f"{self._habits.silence_s:.0f} s and was given up"
                     )
             if talk.status is None:
-                raise self._gone(talk)
+                raise self._lost()
         finally:
-            self._ended(talk)
+            self._end(talk)
             self._last_errors = talk.errors
         return talk.status
 
-    def pull(self, name: str, path: Path) -> None:
-        """Copy one file back; `path` is written whole or not at all."""
-        there = shlex.quote(self._inside(name))
-        size = self._told(f"wc -c <{there}")
-        if size.status != 0:
-            raise DeviceError(f"{self.name}: can't read {name} there: {size.why}")
-        count = int(size.output)
-        # In hexadecimal, which any wire and any greeting leaves whole.
-        told = self._told(f"od -A n -v -t x1 {there}", _SHORT_S + 3 * count / _BYTES_PER_S)
-        content = bytes.fromhex("".join(told.output.split()))
-        if len(content) != count:
-            raise DeviceError(f"{self.name}: {name} came with {len(content)} bytes of {count}")
-        _write_whole(path, content)
+    def ask(self, script: str) -> str:
+        """The standard output of a short shell script, one line, run in the folder."""
+        told = self.told(f"cd {shlex.quote(self._folder)} && {{ {script}; }}")
+        if told.status != 0:
+            raise DeviceError(f"{self.name}: {script!r} there: {told.why}")
+        return told.output
+
+    def told(self, script: str, limit_s: float = SHORT_S, source: Path | None = None) -> Told:
+        """Run a script, one line, to its end, and give its status too; it reads `source`."""
+        talk = self._start(script, source)
+        try:
+            output = talk.output(limit_s)
+            if output is None:
+                raise DeviceLostError(f"{self.name} has not answered for {limit_s:.0f} s")
+            if talk.status is None:
+                raise self._lost()
+        finally:
+            self._end(talk)
+        return Told(talk.status, output, talk.errors)
 
     def stop(self) -> None:
         """End what runs there, from another thread: its `run` raises DeviceError."""
         self._stopped = True
         for talk in list(self._talks):
-            if talk is not self._holder:
-                talk.end()
+            talk.end()
+
+    def _start(self, script: str, source: Path | None = None) -> Conversation:
+        """Begin a script there, which `stop` and leaving end."""
+        if self._stopped:
+            raise DeviceError(f"{self.name} was stopped")
+        talk = self._converse(self._wire.running(_line(script)), source)
+        self._talks.append(talk)
+        return talk
+
+    def _converse(self, argv: Sequence[str], source: Path | None = None) -> Conversation:
+        try:
+            return Conversation(argv, source)
+        except OSError as error:
+            raise DeviceError(f"{self.name}: can't start {argv[0]}: {error.strerror}") from error
+
+    def _end(self, talk: Conversation) -> None:
+        talk.end()
+        if talk in self._talks:
+            self._talks.remove(talk)
+
+    def _lost(self) -> DeviceError:
+        """The error of a script that ended without a status."""
+        if self._stopped:
+            return DeviceError(f"{self.name} was stopped")
+        # A guest's own errors say nothing of the wire; what holds the session has no others.
+        errors = self._holder.errors if self._holder else ""
+        meaning = self._wire.meaning(errors) or "the connection broke"
+        return DeviceLostError(f"{self.name} went away: {meaning}")
+
+    def _held_folder(self) -> str:
+        """Make the folder, and leave a script there that removes it when we are gone."""
+        asked = os.environ.get(FOLDER_VARIABLE)
+        roots = (shlex.quote(asked),) if asked else self._habits.folders
+        made = " || ".join(
+            f"{{ [ -n {root} ] && f=$(mktemp -d {root}/atpn-bench.XXXXXX 2>/dev/null); }}"
+            for root in roots
+        )
+        script = (
+            f"trap '' HUP; {made} || exit {_NO_FOLDER}; "
+            f'f=$(cd "$f" && pwd -P); echo "$f"; cat >/dev/null; {_removal("$f")}'
+        )
+        holder = self._holder = self._converse(self._wire.holding(_line(script)))
+        until = time.monotonic() + SHORT_S
+        for line in holder.lines(0.5):
+            if line:
+                return line
+            if self._stopped:
+                raise DeviceError(f"{self.name} was stopped")
+            if time.monotonic() > until:
+                raise DeviceError(f"{self.name} has not answered for {SHORT_S:.0f} s")
+        if holder.status == _NO_FOLDER:
+            tried = " or ".join(root.strip('"') for root in roots)
+            raise DeviceError(
+                f"{self.name}: no folder can be made in {tried}: name one that can be written "
+                f"to: {FOLDER_VARIABLE}=PATH"
+            )
+        holder.end()
+        raise DeviceError(f"{self.name}: {self._wire.meaning(holder.errors) or 'no shell answers'}")
+
+    def _clean(self) -> None:
+        """End what runs there and remove the folder; once more, anew, where that fails."""
+        if self._holder is None:
+            return
+        self._holder.hang_up()
+        self._holder.output(_CLEANING_S)
+        self._holder.end(grace_s=2.0)  # ssh says goodbye
+        status, self._holder = self._holder.status, None
+        if status == 0 or not self._folder:
+            return
+        again = self._converse(self._wire.running(_line(_removal(self._folder))))
+        try:
+            again.output(_CLEANING_S)
+        finally:
+            again.end()
+        if again.status != 0:
+            self._left_behind = f"{self._folder} may still be on {self.name}"
+
+    def _found_python(self) -> PythonThere:
+        """The first Python that starts there, if a guest can run on it."""
+        asked = os.environ.get(VARIABLE)
+        pythons = (shlex.quote(asked),) if asked else self._habits.pythons
+        for command in pythons:
+            told = self.told(f"{command} {questions()}")
+            python = parsed(command, told.output) if told.status == 0 else None
+            if python and python.lacking:
+                raise DeviceError(f"{self.name} {python.lacking}")
+            if python:
+                return python
+            if told.status not in _NO_COMMAND:
+                raise DeviceError(f"{self.name}: {command} does not start there: {told.why}")
+        looked = " or ".join(pythons)
+        raise DeviceError(
+            f"{self.name} has no Python: looked for {looked}; {self._habits.no_python}; or say "
+            f"where it is: {VARIABLE}=PATH"
+        )
 
 
-@dataclass(frozen=True)
-class Told:
-    """What a script there has said."""
-
-    status: int
-    output: str
-    errors: str
-
-    @property
-    def why(self) -> str:
-        """The last line of its errors, or its status."""
-        return self.errors.strip().rpartition("\n")[2] or f"exit status {self.status}"
+def _line(script: str) -> str:
+    """What is typed there: a POSIX shell whatever the login shell is."""
+    return f"sh -c {shlex.quote(framed(script))}"
 
 
-def _sweep(folder: str) -> str:
-    """A script that ends every process that works in the folder; where /proc tells, that is."""
+def _removal(folder: str) -> str:
+    """A script that ends every process that works in the folder, and removes it.
+
+    `folder` is an absolute path without links, or a variable that holds one. Where there is no
+    /proc (macOS) the processes are left: a guest ends when it can't speak any more.
+    """
+    word = f'"{folder}"' if folder.startswith("$") else shlex.quote(folder)
     return (
-        "for p in /proc/[0-9]*; do case $(readlink $p/cwd 2>/dev/null) in "
-        f"{folder}|{folder}/*) kill -9 ${{p#/proc/}};; esac; done"
+        'for p in /proc/[0-9]*; do case "$(readlink $p/cwd 2>/dev/null)" in '
+        f'{word}|{word}/*) kill -9 "${{p#/proc/}}";; esac; done; rm -rf {word}'
     )
-
-
-def _copies(files: Mapping[str, Path]) -> Iterator[tuple[str, Path]]:
-    """Each file by its name there; those of a folder under the folder's name."""
-    for name, path in files.items():
-        if path.is_dir():
-            for inner in sorted(path.rglob("*")):
-                if inner.is_file():
-                    yield f"{name}/{inner.relative_to(path).as_posix()}", inner
-        else:
-            yield name, path
-
-
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), _NAMES):
-        yield names[start : start + _NAMES]
-
-
-def _words(arguments: Sequence[str]) -> str:
-    return " ".join(shlex.quote(argument) for argument in arguments)
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(name).replace(path)
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            Path(name).unlink()

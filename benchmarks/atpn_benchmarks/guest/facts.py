@@ -99,14 +99,19 @@ def hottest(sensors: Mapping[str, float]) -> float | None:
     return max(near or sensors.values(), default=None)
 
 
-def _note(found: dict[str, float], kind: str, told: str) -> None:
+def celsius(told: str) -> float | None:
+    """What a sensor tells, in degrees; None for one that is switched off or tells no number."""
     if not re.fullmatch(r"-?\d+", told):
-        return
+        return None
     value = float(told)
     # Thousandths of a degree by the rules; some phones tell tenths or whole degrees.
-    celsius = value / 1000 if value > 1000 else value / 10 if value > 150 else value
-    if 0 < celsius < 150:  # a sensor that is switched off tells -40 or -273
-        found[kind] = max(celsius, found.get(kind, 0.0))
+    value = value / 1000 if value > 1000 else value / 10 if value > 150 else value
+    return value if 0 < value < 150 else None  # one that is off tells -40 or -273
+
+
+def _note(found: dict[str, float], kind: str, told: str) -> None:
+    if (value := celsius(told)) is not None:
+        found[kind] = max(value, found.get(kind, value))
 
 
 def _cpuinfo(root: Path) -> list[dict[str, str]]:
@@ -145,7 +150,7 @@ def _features(blocks: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 
 def _cores(root: Path, blocks: Sequence[Mapping[str, str]]) -> int:
     """Cores that are there: present ones, switched off or not."""
-    present = _listed(_read(root, "sys/devices/system/cpu/present"))
+    present = listed(_read(root, "sys/devices/system/cpu/present"))
     return len(present) or sum("processor" in block for block in blocks) or os.cpu_count() or 0
 
 
@@ -219,7 +224,7 @@ def _usable() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def _listed(text: str) -> list[int]:
+def listed(text: str) -> list[int]:
     """`0-3,6` as numbers."""
     numbers: list[int] = []
     for part in filter(None, text.split(",")):

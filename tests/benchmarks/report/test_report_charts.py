@@ -83,9 +83,7 @@ def test_letters_of_other_scripts_are_wide() -> None:
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_the_scatter_shows_every_file_inside_its_frame(
-    run: Run, size: tuple[float, float]
-) -> None:
+def test_the_scatter_shows_every_file_inside_its_frame(run: Run, size: tuple[float, float]) -> None:
     found = standings(run)
     chart = scatter(found, *size)
     assert [mark.name for mark in chart.marks] == [each.row.name for each in found]
