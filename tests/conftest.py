@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Generator
 from functools import cache
@@ -39,7 +40,16 @@ MODULES = {
     "fvcore": ("fvcore",),
     "chromium": ("playwright",),  # and the browser itself
 }
-NEEDS = ("shared", *MODULES)
+#: Programs of the system that they can name too: by name, what is looked for.
+PROGRAMS = {
+    "sshd": ("sshd", "ssh", "ssh-keygen"),
+    "dropbear": ("dropbear", "dropbearkey", "ssh", "ssh-keygen"),
+    "adb": ("adb",),
+    "adbd": ("adbd", "adb", "unshare"),
+}
+#: Where servers are installed, which a user's own path may lack.
+PROGRAM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
+NEEDS = ("shared", *MODULES, *PROGRAMS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -69,6 +79,8 @@ def missing(name: str) -> bool:
         return not SHARED.is_dir()
     if name == "chromium" and not any(map(which, ("chromium", "chromium-browser"))):
         return True
+    if name in PROGRAMS:
+        return any(which(program, path=PROGRAM_PATH) is None for program in PROGRAMS[name])
     return any(find_spec(module) is None for module in MODULES[name])
 
 
@@ -179,6 +191,31 @@ def shipped_onnx(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shipped")
     plan = ExportPlan(shipped("atpn-lite"), select("onnx", "fp32"), folder)
     return export(plan, Silent()).reports[0].path
+
+
+@pytest.fixture(scope="session")
+def tflite_workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where float .tflite files are kept, so that each is converted once a session."""
+    return tmp_path_factory.mktemp("tflite")
+
+
+@pytest.fixture(scope="session")
+def executorch_float(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped atpn-lite as a .pte in float with both signatures and a few facts."""
+    from atpn_deploy.weights import shipped
+    from atpn_exporters.executorch_backend import EXECUTORCH_FP32
+    from atpn_exporters.target import ExportJob
+
+    folder = tmp_path_factory.mktemp("executorch-float")
+    facts = {
+        "target": "executorch-fp32",
+        "model": "atpn-lite",
+        "contract": {"version": 1},
+        "ä": "é",
+    }
+    path = folder / "fp32.pte"
+    EXECUTORCH_FP32.export(ExportJob(shipped("atpn-lite").load(), "both", facts, folder), path)
+    return path
 
 
 @pytest.fixture(scope="session")

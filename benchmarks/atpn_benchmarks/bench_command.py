@@ -10,7 +10,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from atpn_benchmarks.bench_run import BenchPlan, run_on
+from atpn_benchmarks.bench_plan import BenchPlan
+from atpn_benchmarks.bench_run import run_on
 from atpn_benchmarks.candidates import Candidate, exported, ours, peers
 from atpn_benchmarks.devices.naming import named
 from atpn_benchmarks.latency import Rules

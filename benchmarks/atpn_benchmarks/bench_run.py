@@ -8,19 +8,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.candidates import Candidate, distinct
 from atpn_benchmarks.counting.files import cost_of
 from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
-from atpn_benchmarks.guest.job import Entry, Job
-from atpn_benchmarks.guest_archive import write_guest
 from atpn_benchmarks.heard import Event, Heard
 from atpn_benchmarks.latency import Rules, summarise
-from atpn_benchmarks.peak_files import peak_files
+from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Listener
 from atpn_benchmarks.results import (
     SCHEMA,
@@ -39,7 +38,6 @@ from atpn_benchmarks.results import (
 from atpn_benchmarks.roofline import exceeded, fraction
 from atpn_deploy import __version__
 from atpn_deploy.errors import AtpnError
-from atpn_deploy.golden import Golden
 from atpn_exporters.registry import TARGETS
 
 #: Share of the measuring cores that others may use meanwhile.
@@ -47,22 +45,7 @@ MOST_LOAD = 0.25
 
 
 @dataclass(frozen=True)
-class BenchPlan:
-    """What the user asked for."""
-
-    candidates: tuple[Candidate, ...]
-    threads: tuple[int, ...] = (1,)
-    cores: tuple[int, ...] = ()  # empty: the fastest of the device
-    warmup: int = 10
-    rounds: int = 50
-    rules: Rules = Rules()  # noqa: RUF009  frozen
-    seed: int = 0
-    runtime: str = "auto"
-    peaks: bool = True  # measure what a core reaches at most
-
-
-@dataclass(frozen=True)
-class _Graph:
+class GraphFacts:
     """What a file's own graph says of it."""
 
     delegation: Delegation | None = None
@@ -80,7 +63,7 @@ def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
     heard = Heard(on_event=listener.take)
     lost = ""
     with tempfile.TemporaryDirectory(prefix="atpn-bench-") as scratch:
-        job, files = _packed(candidates, plan, Path(scratch))
+        job, files = packed(candidates, plan, Path(scratch))
         listener.begin(device.name, len(job.entries))
         try:
             device.push(files)
@@ -92,7 +75,7 @@ def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
     if not heard.begin:
         raise DeviceError(lost or f"{device.name}: the guest said nothing")
     peaks = _peaks(heard)
-    graphs, uncounted = _read_graphs(candidates)
+    graphs, uncounted = read_graphs(candidates)
     rows = [_row(candidate, heard, plan, graphs, lost) for candidate in candidates]
     beyond = [exceeded(row.name, row.fraction) for row in rows if row.fraction is not None]
     return Run(
@@ -102,7 +85,7 @@ def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
         seconds=round(time.monotonic() - began, 1),
         device=device.name,
         version=__version__,
-        machine=_machine(heard.begin["machine"]),
+        machine=machine_of(heard.begin["machine"]),
         settings=_settings(plan, heard),
         before=Conditions(**heard.begin["conditions"]),
         after=Conditions(**heard.end.get("conditions", heard.begin["conditions"])),
@@ -114,77 +97,18 @@ def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
     )
 
 
-def _packed(
-    candidates: Sequence[Candidate], plan: BenchPlan, scratch: Path
-) -> tuple[Job, dict[str, Path]]:
-    """The job, and what goes to the device by the name that it has there."""
-    files: dict[str, Path] = {}
-    entries = []
-    goldens: dict[int, str] = {}
-    images = ""
-    faces: tuple[bool, ...] = ()
-    for number, candidate in enumerate(c for c in candidates if c.runs):
-        if candidate.path is None:
-            raise ValueError(f"{candidate.row.name} has no file")
-        # A number keeps names apart and free of whatever a shell would mind.
-        there = str(PurePosixPath("files", f"{number}{candidate.path.suffix}"))
-        files[there] = candidate.path
-        expected = ""
-        if candidate.golden is not None:
-            expected = goldens.setdefault(id(candidate.golden), f"expected-{len(goldens)}.npz")
-            if expected not in files:
-                files[expected] = _save_outputs(candidate.golden, scratch / expected)
-            if not images:
-                images, faces = "images.npy", tuple(map(bool, candidate.golden.faces))
-                np.save(scratch / images, candidate.golden.images)
-                files[images] = scratch / images
-        row = candidate.row
-        signature = row.signature or "full"
-        entries.append(
-            Entry(row.name, there, row.target, signature, expected, candidate.shapes or None)
-        )
-    peaks = []
-    if plan.peaks:
-        for path in peak_files(scratch):
-            files[path.name] = path
-            peaks.append(path.name)
-    job = Job(
-        tuple(entries),
-        plan.threads,
-        plan.cores,
-        plan.warmup,
-        plan.rules.samples,
-        plan.rules.seconds,
-        plan.rounds,
-        plan.seed,
-        images,
-        faces,
-        plan.runtime,
-        tuple(peaks),
-    )
-    job.save(scratch / "job.json")
-    write_guest(scratch / "guest.pyz")
-    files |= {name: scratch / name for name in ("job.json", "guest.pyz")}
-    return job, files
-
-
-def _save_outputs(golden: Golden, path: Path) -> Path:
-    np.savez(path, allow_pickle=False, **golden.outputs)
-    return path
-
-
 def _row(
     candidate: Candidate,
     heard: Heard,
     plan: BenchPlan,
-    graphs: Mapping[str, _Graph],
+    graphs: Mapping[str, GraphFacts],
     lost: str,
 ) -> Row:
     """What became of one candidate."""
     row = candidate.row
     if not candidate.runs:
         return row
-    graph = graphs.get(row.name, _Graph())
+    graph = graphs.get(row.name, GraphFacts())
     row = replace(row, delegation=graph.delegation, cost=graph.cost)
     opened = [event for (name, _), event in heard.opened.items() if name == row.name]
     if opened:
@@ -192,7 +116,7 @@ def _row(
         row = replace(row, runtime=first["runtime"], kernel_family=first["kernel_family"])
     drift = heard.drift.get(row.name)
     if drift is not None:
-        row = replace(row, drift=tuple(_drift(values) for values in drift["rows"]))
+        row = replace(row, drift=tuple(drift_of(values) for values in drift["rows"]))
     timings = tuple(
         timing
         for threads in plan.threads
@@ -249,18 +173,20 @@ def _timing(name: str, threads: int, heard: Heard, rules: Rules) -> Timing | Non
     )
 
 
-def _drift(values: dict[str, Any]) -> Drift:
+def drift_of(values: dict[str, Any]) -> Drift:
+    """One row of a verification, as the guest told it."""
     return Drift(**{name: values[name] for name in Drift.__dataclass_fields__})
 
 
-def _read_graphs(candidates: Sequence[Candidate]) -> tuple[dict[str, _Graph], list[str]]:
+def read_graphs(candidates: Sequence[Candidate]) -> tuple[dict[str, GraphFacts], list[str]]:
     """What the files' own graphs say, by name, and why some can't be read here."""
     found, problems = {}, []
     for candidate in candidates:
         if candidate.runs and candidate.path is not None:
             try:
                 cost = cost_of(candidate.path, candidate.row.signature or None)
-                found[candidate.row.name] = _Graph(_delegation(candidate.path, candidate.row), cost)
+                delegation = _delegation(candidate.path, candidate.row)
+                found[candidate.row.name] = GraphFacts(delegation, cost)
             except AtpnError as error:
                 problems.append(f"{candidate.row.name} is not counted: {error}")
     return found, problems
@@ -283,7 +209,8 @@ def _peaks(heard: Heard) -> Peaks | None:
     return Peaks(**told)
 
 
-def _machine(values: Event) -> Machine:
+def machine_of(values: Event) -> Machine:
+    """The machine, as the guest told it."""
     return Machine(**{**values, "features": tuple(values["features"])})
 
 

@@ -32,6 +32,7 @@ class Heard:
     drift: dict[str, Event] = field(default_factory=dict)
     failed: dict[str, Event] = field(default_factory=dict)
     samples: dict[Key, Samples] = field(default_factory=dict)
+    regions: dict[str, Event] = field(default_factory=dict)
     memory: dict[Key, Event] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda event: None
@@ -64,6 +65,8 @@ class Heard:
             self.drift[name] = event
         elif kind == "failed":
             self.failed[name] = event
+        elif kind == "regions":
+            self.regions[name] = event
         elif kind == "memory":
             self.memory[name, event["threads"]] = event
         elif kind == "burst":

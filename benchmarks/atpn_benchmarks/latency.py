@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -110,10 +111,17 @@ def ratio(a: Timing, b: Timing, *, same_run: bool = True) -> Ratio:
     return Ratio(_median(a) / _median(b), float(low), float(high))
 
 
+@lru_cache(maxsize=128)  # a table of ratios asks for each file many times
 def medians(timing: Timing, *, seed: int) -> Samples:
-    """(REDRAWS,) medians in seconds, each of as many rounds as there are, drawn with repetition."""
+    """(REDRAWS,) medians in seconds, each of as many rounds as there are, drawn with repetition.
+
+    Read-only.
+    """
     wall_s, cpu_s = np.array(timing.wall_s), np.array(timing.cpu_s)
-    return _medians(wall_s, preempted(wall_s, cpu_s, timing.threads), timing.burst, seed=seed)
+    lost = preempted(wall_s, cpu_s, timing.threads)
+    drawn = _medians(wall_s, lost, timing.burst, seed=seed)
+    drawn.setflags(write=False)
+    return drawn
 
 
 def rounds_of(timing: Timing) -> int:

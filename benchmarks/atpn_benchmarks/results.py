@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from atpn_benchmarks.arm.counts import InstructionCounts
+
 #: Version of the records below, as the file carries it. A field that changes its meaning or goes
 #: away raises it; one that is added with a default does not.
 SCHEMA = 1
 
-#: What became of a file. "timed": the figures hold. "invalid": measured, but a rule of validity is
-#: broken. "partial": the device was lost in the middle. "not timed": it misses a parity limit.
-#: "not run": its file, its runtime or its place is missing. "failed": it did not load or run.
-State = Literal["timed", "invalid", "partial", "not timed", "not run", "failed"]
+#: What became of a file. "timed": the figures hold. "counted": its instructions on an emulated core
+#: do, and it was not timed. "invalid": measured, but a rule of validity is broken. "partial": the
+#: device was lost in the middle. "not timed": it misses a parity limit. "not run": its file, its
+#: runtime or its place is missing. "failed": it did not load or run.
+State = Literal["timed", "counted", "invalid", "partial", "not timed", "not run", "failed"]
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,9 @@ class Machine:
     system: str  # "Linux 6.1.0", "Android 14"
     libc: str  # "glibc 2.36"
     python: str  # "3.11.7"; "" where none runs
-    board: str = ""  # "Raspberry Pi 5 Model B Rev 1.0", a phone's or a Mac's model
+    board: str = (
+        ""  # "emulated by QEMU", "Raspberry Pi 5 Model B Rev 1.0", a phone's or a Mac's model
+    )
 
     @property
     def identity(self) -> tuple[str, str, int, tuple[str, ...]]:
@@ -167,7 +172,7 @@ class Row:
     signature: str  # full, align; "" for a peer
     peer: bool
     state: State
-    reason: str = ""  # in a sentence; empty only for "timed"
+    reason: str = ""  # in a sentence; empty only for "timed" and "counted"
     sha256: str = ""
     size_bytes: int = 0
     runtime: str = ""  # "LiteRT 2.3.0"
@@ -178,6 +183,7 @@ class Row:
     timings: tuple[Timing, ...] = ()
     fraction: Fraction | None = None  # on one thread
     operators: tuple[OperatorTime, ...] = ()
+    instructions: InstructionCounts | None = None  # on an emulated core, which is never timed
 
     def timing(self, threads: int) -> Timing | None:
         """The timing on so many threads, if there is one."""

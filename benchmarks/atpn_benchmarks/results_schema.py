@@ -21,6 +21,8 @@ def json_schema() -> dict[str, Any]:
     # A drift that is not finite: `results_file` reads it as NaN, which JSON doesn't have.
     error["anyOf"] = [{"type": error.pop("type")}, {"type": "null"}]
     schema["properties"]["schema"]["const"] = SCHEMA
+    for record in schema["$defs"].values():  # pydantic says it of the outermost alone
+        record["additionalProperties"] = False
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "description": f"A result of atpn-bench, schema {SCHEMA}; see bench-results.md",

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from atpn_benchmarks.peak_files import peak_files
 from atpn_benchmarks.results import Cost, Fraction, Peaks
-
-__all__ = ["exceeded", "fraction", "least_compute_s", "least_memory_s", "peak_files"]
 
 
 def fraction(cost: Cost, peaks: Peaks, p50_s: float) -> Fraction | None:

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from atpn_benchmarks import bench_run
-from atpn_benchmarks.bench_run import BenchPlan, run_on
+from atpn_benchmarks.bench_plan import BenchPlan
+from atpn_benchmarks.bench_run import run_on
 from atpn_benchmarks.candidates import Candidate
 from atpn_benchmarks.devices.device import DeviceError, DeviceLostError
 from atpn_benchmarks.guest.job import Job

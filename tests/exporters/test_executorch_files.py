@@ -26,7 +26,13 @@ from atpn_exporters.target import ExportJob
 
 pytestmark = pytest.mark.needs("torch", "executorch")
 
-FACTS = {"target": "executorch-fp32", "contract": {"version": 1}, "ä": "é"}
+#: Those of the fixture `executorch_float`.
+FACTS = {
+    "target": "executorch-fp32",
+    "model": "atpn-lite",
+    "contract": {"version": 1},
+    "ä": "é",
+}
 
 
 @dataclass(frozen=True)
@@ -50,13 +56,6 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> ExportJob:
 
 
 @pytest.fixture(scope="session")
-def fp32(job: ExportJob) -> Path:
-    path = job.workspace / "fp32.pte"
-    EXECUTORCH_FP32.export(replace(job, signature="both"), path)
-    return path
-
-
-@pytest.fixture(scope="session")
 def int8(job: ExportJob) -> Path:
     path = job.workspace / "int8.pte"
     EXECUTORCH_INT8.export(job, path)
@@ -69,8 +68,10 @@ def expected(job: ExportJob) -> dict[str, NDArray[np.float32]]:
 
 
 @pytest.fixture
-def made(job: ExportJob, fp32: Path, int8: Path, expected: dict[str, NDArray[np.float32]]) -> Made:
-    return Made(job, load_inputs().images, fp32, int8, expected)
+def made(
+    job: ExportJob, executorch_float: Path, int8: Path, expected: dict[str, NDArray[np.float32]]
+) -> Made:
+    return Made(job, load_inputs().images, executorch_float, int8, expected)
 
 
 def outputs(

@@ -53,7 +53,7 @@ class Made:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Made:
+def made(tflite_workspace) -> Made:
     from atpn_exporters.tflite_convert import float_file
     from atpn_exporters.tflite_quantize import collect_ranges
 
@@ -61,7 +61,7 @@ def made(tmp_path_factory) -> Made:
     model = shipped("atpn-lite").load()
     inputs = load_inputs()
     crops = inputs.images
-    workspace = tmp_path_factory.mktemp("tflite")
+    workspace = tflite_workspace
     source = float_file(model, "both", workspace)
     ranges = {name: collect_ranges(source, crops[::2], name) for name in ("align", "full")}
     job = ExportJob(model, "both", FACTS, workspace, ranges)

@@ -10,6 +10,9 @@ from atpn_deploy.errors import ConfigError
 #: Cores of the board that an overlay shows.
 COUNT = 4
 
+#: What stands for the board's name.
+BOARD = "emulated by QEMU"
+
 #: The highest number that kernels give to a core.
 KERNEL_MAX = 255
 
@@ -115,7 +118,10 @@ def overlay_files(core: Core) -> dict[str, str]:
     Without /sys LiteRT runs without XNNPACK and says nothing; with the host's own /proc/cpuinfo
     both runtimes die of a segmentation fault.
     """
-    files = {"proc/cpuinfo": "".join(_processor(core, number) for number in range(COUNT))}
+    files = {
+        "proc/cpuinfo": "".join(_processor(core, number) for number in range(COUNT)),
+        "proc/device-tree/model": BOARD,
+    }
     cpus, everyone = "sys/devices/system/cpu", f"0-{COUNT - 1}\n"
     for name in ("possible", "present", "online"):
         files[f"{cpus}/{name}"] = everyone

@@ -29,7 +29,6 @@ class InstructionCounts:
     """One inference on one thread, the Python call that starts it included."""
 
     core: str  # cortex-a76
-    emulator: str  # "QEMU 7.2.0"
     instructions: int
     #: By what they do, in the order of `instruction_classes.CLASSES`; they sum to `instructions`.
     by_class: dict[str, int]

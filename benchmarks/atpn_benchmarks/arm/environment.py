@@ -98,7 +98,7 @@ class Environment:
         own = root / "qemu-aarch64"
         if own.exists():
             return [str(own)]
-        return _unpacked(root, root / "usr/bin/qemu-aarch64")
+        return unpacked(root, root / "usr/bin/qemu-aarch64")
 
     @property
     def versions(self) -> dict[str, str]:
@@ -107,7 +107,7 @@ class Environment:
         return {name: version for made in parts for name, version in made.versions.items()}
 
 
-def _unpacked(root: Path, program: Path) -> list[str]:
+def unpacked(root: Path, program: Path) -> list[str]:
     """Words that start a program of unpacked packages, on the libraries beside it alone."""
     loaders = sorted(root.glob("lib*/ld-linux*.so*")) + sorted(root.glob("lib/*/ld-linux*.so*"))
     inside = [path for path in loaders if path.resolve().is_relative_to(root.resolve())]

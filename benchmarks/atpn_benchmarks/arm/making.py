@@ -1,4 +1,4 @@
-"""Making an ARM environment: only what is missing or stale, and what was begun is taken up again."""
+"""Making an ARM environment: only what is missing or stale; what was begun is taken up again."""
 
 from __future__ import annotations
 

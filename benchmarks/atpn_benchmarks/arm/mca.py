@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import sqlite3
 import subprocess
@@ -13,21 +12,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from atpn_benchmarks.arm.blocks import Block
-from atpn_benchmarks.devices.device import DeviceError
-from atpn_deploy.errors import MissingToolError
-
-#: The scheduling model of LLVM that stands for each core. Its Cortex-A53 expects 0.31 NEON
-#: instructions a cycle, so the A53 borrows the model of its successor, which is in-order as well.
-MODELS = {
-    "cortex-a53": "cortex-a55",
-    "cortex-a55": "cortex-a55",
-    "cortex-a72": "cortex-a72",
-    "cortex-a76": "neoverse-n1",  # the same core, for servers; LLVM has no model of the A76
-}
-
-#: What the blocks may hold beside the base set: a model's own list lacks what it borrows.
-FEATURES = "+dotprod,+fullfp16,+fp16fml,+rdm,+lse,+crc,+aes,+sha2,+rcpc"
+from atpn_benchmarks.arm.blocks import Block, chained
+from atpn_benchmarks.arm.environment import SETUP, Environment, unpacked
+from atpn_benchmarks.arm.schedules import FEATURES, Schedule, schedule_of
+from atpn_deploy.errors import ArmError
 
 #: Share of the instructions whose blocks are simulated; the rest is thousands of blocks that run
 #: once or twice, and counts as much an instruction as those.
@@ -40,66 +28,60 @@ ITERATIONS = 40
 BATCH = 100
 
 #: Without a schedule: barriers and calls of the system. They cost what an instruction costs.
-UNSCHEDULED = re.compile(r"(svc|brk|hint|mrs|msr|dmb|dsb|isb|sys|dc|ic|at)\b")
+UNSCHEDULED = re.compile(r"(svc|brk|hint|mrs|msr|dmb|dsb|isb|sys|dc|ic|at|tlbi)\b")
+
+#: Beside the environment's parts: cycles of blocks that were simulated before.
+KEPT = "block-cycles.sqlite"
 
 SILENCE_S = 300
 
 
 @dataclass(frozen=True)
 class Llvm:
-    """llvm-mc and llvm-mca, unpacked or installed."""
+    """llvm-mc and llvm-mca: the words that start each."""
 
-    mc: Path
-    mca: Path
-    libraries: tuple[Path, ...] = ()  # folders that theirs are looked for in
+    mc: tuple[str, ...]
+    mca: tuple[str, ...]
 
     @classmethod
-    def below(cls, root: Path) -> Llvm:
-        """Those of Debian packages unpacked in a folder; MissingToolError if there are none."""
-        found = sorted(root.glob("usr/lib/llvm-*/bin/llvm-mca"))
+    def of(cls, environment: Environment) -> Llvm:
+        """Those of an environment; ArmError if it has none."""
+        found = sorted(environment.llvm.glob("usr/lib/llvm-*/bin/llvm-mca"))
         if not found:
-            raise MissingToolError(f"no llvm-mca below {root}: type atpn-bench setup-arm")
-        binaries = found[-1].parent
-        libraries = (binaries.parent / "lib", *sorted((root / "usr/lib").glob("*-linux-gnu")))
-        return cls(binaries / "llvm-mc", binaries / "llvm-mca", libraries)
+            raise ArmError(f"{environment.llvm} holds no llvm-mca: {SETUP}")
+        words = [
+            tuple(unpacked(environment.llvm, found[-1].with_name(name)))
+            for name in ("llvm-mc", "llvm-mca")
+        ]
+        return cls(*words)
 
     def version(self) -> str:
         """As llvm-mca tells it: 19.1.7."""
-        found = re.search(r"version (\S+)", self.run(self.mca, ["--version"], ""))
+        found = re.search(r"version (\S+)", answer((*self.mca, "--version"), ""))
         return found.group(1) if found else ""
 
-    def run(self, tool: Path, arguments: Sequence[str], text: str) -> str:
-        """Its standard output for `text` as standard input; DeviceError where it fails."""
-        environment = dict(os.environ)
-        if self.libraries:
-            environment["LD_LIBRARY_PATH"] = ":".join(map(str, self.libraries))
-        try:
-            done = subprocess.run(
-                [str(tool), *arguments],
-                input=text,
-                capture_output=True,
-                text=True,
-                check=False,
-                env=environment,
-                timeout=SILENCE_S,
-            )
-        except OSError as error:
-            raise MissingToolError(
-                f"cannot run {tool}: {error.strerror}; type atpn-bench setup-arm"
-            ) from error
-        except subprocess.TimeoutExpired as error:
-            raise DeviceError(f"{tool.name} was silent for {SILENCE_S} s") from error
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
-            raise DeviceError(f"{tool.name} ended with status {done.returncode}: {last}")
-        return done.stdout
+
+def answer(words: Sequence[str], text: str) -> str:
+    """What a program answers to `text`; ArmError where it fails."""
+    try:
+        done = subprocess.run(
+            list(words), input=text, capture_output=True, text=True, check=False, timeout=SILENCE_S
+        )
+    except OSError as error:
+        raise ArmError(f"cannot run {words[0]}: {error.strerror}; {SETUP}") from error
+    except subprocess.TimeoutExpired as error:
+        raise ArmError(f"{' '.join(words)} did not end within {SILENCE_S} s") from error
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it says nothing"])[-1]
+        raise ArmError(f"{' '.join(words)} ended with status {done.returncode}: {last}")
+    return done.stdout
 
 
 @dataclass(frozen=True)
 class Cycles:
-    """What the blocks of one region take on a core by its scheduling model."""
+    """What the blocks of one inference take on a core by its schedule."""
 
-    core: str
+    core: str  # cortex-a76
     cycles: float
     instructions: int
     covered: float  # share of the instructions that were simulated, 0..1
@@ -113,9 +95,14 @@ class BlockCycles:
         self._file = file
         self._version = ""
 
-    def of(self, blocks: Iterable[Block], core: str) -> Cycles:
-        """The sum over the blocks of one region."""
-        ordered = sorted(blocks, key=lambda block: -block.instructions)
+    @classmethod
+    def of_environment(cls, environment: Environment) -> BlockCycles:
+        """With the tools of an environment, kept there."""
+        return cls(Llvm.of(environment), environment.folder / KEPT)
+
+    def sum(self, blocks: Iterable[Block], core: str) -> Cycles:
+        """The cycles of all blocks of one inference on a core."""
+        ordered = sorted(chained(blocks), key=lambda block: -block.instructions)
         total = sum(block.instructions for block in ordered)
         hot, covered = [], 0
         for block in ordered:
@@ -123,18 +110,19 @@ class BlockCycles:
                 break
             hot.append(block)
             covered += block.instructions
-        each = self._each({block.code: block.words for block in hot}, MODELS[core])
+        each = self.each({block.code: block.words for block in hot}, schedule_of(core))
         cycles = sum(block.count * each[block.code] for block in hot)
-        scale = total / covered if covered else 0.0
-        return Cycles(core, cycles * scale, total, covered / total if total else 1.0)
+        if not total:
+            return Cycles(core, 0.0, 0, 1.0)
+        return Cycles(core, cycles * total / covered, total, covered / total)
 
-    def _each(self, wanted: Mapping[str, tuple[int, ...]], model: str) -> dict[str, float]:
-        """Cycles by code: those in the file, and the others simulated now."""
+    def each(self, wanted: Mapping[str, tuple[int, ...]], schedule: Schedule) -> dict[str, float]:
+        """Cycles by code: those that are known, and the others simulated now."""
         self._version = self._version or self._llvm.version()
-        keys = {code: self._key(code, model) for code in wanted}
+        keys = {code: self._key(code, schedule) for code in wanted}
+        known: dict[str, float] = {}
         with closing(sqlite3.connect(self._file, timeout=60)) as file:
             file.execute("create table if not exists cycles (key text primary key, cycles real)")
-            known: dict[str, float] = {}
             for code, key in keys.items():
                 row = file.execute("select cycles from cycles where key = ?", (key,)).fetchone()
                 if row is not None:
@@ -142,36 +130,35 @@ class BlockCycles:
             missing = [code for code in wanted if code not in known]
             for first in range(0, len(missing), BATCH):
                 batch = missing[first : first + BATCH]
-                found = simulate(self._llvm, [wanted[code] for code in batch], model)
+                found = simulate(self._llvm, [wanted[code] for code in batch], schedule)
                 known.update(zip(batch, found, strict=True))
                 rows = [(keys[code], known[code]) for code in batch]
-                with file:
+                with file:  # a transaction
                     file.executemany("insert or replace into cycles values (?, ?)", rows)
         return known
 
-    def _key(self, code: str, model: str) -> str:
-        parts = (self._version, model, FEATURES, str(ITERATIONS), code)
+    def _key(self, code: str, schedule: Schedule) -> str:
+        parts = (self._version, repr(schedule), FEATURES, str(ITERATIONS), code)
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def simulate(llvm: Llvm, blocks: Sequence[tuple[int, ...]], model: str) -> list[float]:
+def simulate(
+    llvm: Llvm, blocks: Sequence[tuple[int, ...]], schedule: Schedule
+) -> list[float]:
     """Cycles an execution of each block, in a row with itself."""
     texts = disassemble(llvm, {word for words in blocks for word in words})
-    answer = llvm.run(
-        llvm.mca,
-        [
-            "-mtriple=aarch64",
-            f"-mcpu={model}",
-            f"-mattr={FEATURES}",
-            f"-iterations={ITERATIONS}",
-            "-json",
-            "-instruction-info=0",
-            "-resource-pressure=0",
-            "-skip-unsupported-instructions=lack-sched",
-        ],
-        assembly(blocks, texts),
+    rewritten = {word: schedule.rewritten(text) for word, text in texts.items()}
+    options = (
+        "-mtriple=aarch64",
+        f"-mcpu={schedule.model}",
+        f"-mattr={FEATURES}",
+        f"-iterations={ITERATIONS}",
+        *("-json", "-instruction-info=0", "-resource-pressure=0"),
+        "-skip-unsupported-instructions=lack-sched",
     )
-    return cycles_in(answer, len(blocks))
+    found = cycles_in(answer((*llvm.mca, *options), assembly(blocks, rewritten)), len(blocks))
+    least = [schedule.least_cycles(texts.get(word, "") for word in words) for words in blocks]
+    return [max(pair) for pair in zip(found, least, strict=True)]
 
 
 def assembly(blocks: Sequence[tuple[int, ...]], texts: Mapping[int, str]) -> str:
@@ -189,19 +176,18 @@ def assembly(blocks: Sequence[tuple[int, ...]], texts: Mapping[int, str]) -> str
     return "\n".join(lines) + "\n"
 
 
-def cycles_in(answer: str, count: int) -> list[float]:
-    """Cycles an iteration of the regions 0 to count - 1 in the JSON of llvm-mca."""
+def cycles_in(report: str, count: int) -> list[float]:
+    """Cycles an iteration of the regions 0 to count - 1 in the JSON that llvm-mca reports."""
     try:
-        regions = json.loads(answer[answer.index("{") :])["CodeRegions"]
         found = {
             int(region["Name"]): region["SummaryView"]["TotalCycles"]
             / region["SummaryView"]["Iterations"]
-            for region in regions
+            for region in json.loads(report[report.index("{") :])["CodeRegions"]
         }
         return [found[number] for number in range(count)]
     except (ValueError, KeyError, TypeError) as error:
-        raise DeviceError(
-            f"llvm-mca told of no cycles for some of {count} blocks: {answer[:80]!r}"
+        raise ArmError(
+            f"llvm-mca was asked for the cycles of {count} blocks and reports {report[:80]!r}"
         ) from error
 
 
@@ -211,13 +197,11 @@ def disassemble(llvm: Llvm, words: Iterable[int]) -> dict[int, str]:
     text = "\n".join(
         " ".join(f"{byte:#04x}" for byte in word.to_bytes(4, "little")) for word in ordered
     )
-    answer = llvm.run(
-        llvm.mc, ["--disassemble", "--show-encoding", "-triple=aarch64", "-mattr=+all"], text
-    )
+    options = ("--disassemble", "--show-encoding", "-triple=aarch64", "-mattr=+all")
     found = {}
-    for line in answer.splitlines():
-        text, _, encoding = line.partition("// encoding: [")
+    for line in answer((*llvm.mc, *options), text).splitlines():
+        instruction, _, encoding = line.partition("// encoding: [")
         if encoding:
-            found_bytes = bytes(int(byte, 16) for byte in encoding.rstrip("] ").split(","))
-            found[int.from_bytes(found_bytes, "little")] = text.strip()
+            encoded = bytes(int(byte, 16) for byte in encoding.rstrip("] ").split(","))
+            found[int.from_bytes(encoded, "little")] = instruction.strip()
     return found

@@ -32,9 +32,7 @@ class Region:
     @cached_property
     def by_class(self) -> dict[str, int]:
         """Executed instructions of each class."""
-        return by_class(
-            (word, block.count) for block in self.blocks for word in block.words
-        )
+        return by_class((word, block.count) for block in self.blocks for word in block.words)
 
 
 def read_region(text: str) -> Region:

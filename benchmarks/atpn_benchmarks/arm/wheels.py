@@ -66,9 +66,7 @@ def fetch(wheels: Sequence[Wheel], folder: Path) -> list[Path]:
 
 
 def _by_hash(folder: Path) -> dict[str, Path]:
-    return {
-        hashlib.sha256(path.read_bytes()).hexdigest(): path for path in folder.glob("*.whl")
-    }
+    return {hashlib.sha256(path.read_bytes()).hexdigest(): path for path in folder.glob("*.whl")}
 
 
 def _download(wheel: Wheel, folder: Path) -> None:

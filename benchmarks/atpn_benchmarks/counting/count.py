@@ -39,7 +39,7 @@ def count(graph: Graph, vocabulary: Vocabulary, modules: Mapping[str, str]) -> C
 
 
 def _operator(node: Node, values: Mapping[str, Value], vocabulary: Vocabulary) -> CountedOperator:
-    layer = vocabulary.layers.get(node.kind)
+    layer = vocabulary.layer_of(node)
     macs: int | None
     if layer is not None:
         macs = _multiply_adds(node, layer, values, vocabulary.channel_axis)
@@ -68,12 +68,15 @@ def _multiply_adds(
 
     Each place of a convolution's result takes all weights of its group, so all places of one
     channel together take every weight once: places x weights. A transposed convolution spreads
-    each place of what it reads instead. A matrix product takes its depth for each result.
+    each place of what it reads instead. A matrix product takes its depth for each result, and a
+    product that is summed up behind it one each.
     """
     data, weights = (values[node.inputs[i]] for i in (layer.data, layer.weights))
     result = values[node.outputs[0]]
     if data.shape is None or weights.shape is None or result.shape is None:
         return None
+    if layer.rule == "product":
+        return result.elements
     if layer.rule == "matmul":
         return (result.elements or 0) * data.shape[node.depth_axis]
     places = data if layer.rule == "deconv" else result

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from atpn_benchmarks.counting.count import count
 from atpn_benchmarks.counting.formats import Format, format_of
+from atpn_benchmarks.counting.fusion import with_products
 from atpn_benchmarks.counting.graph import Graph
 from atpn_benchmarks.counting.modules import architecture_of, modules_of
 from atpn_benchmarks.counting.operators import CountedGraph, CountedOperator, cost
@@ -22,7 +23,7 @@ def counted_graph(path: Path, signature: str | None = None) -> CountedGraph:
     without that signature; MissingToolError where the format's reader is not installed.
     """
     kind = format_of(path)
-    graph = kind.read(path, signature)
+    graph = with_products(kind.read(path, signature), kind.vocabulary)
     return count(graph, kind.vocabulary, _modules(path, kind, graph))
 
 
@@ -34,7 +35,8 @@ def counted_operators(path: Path, signature: str | None = None) -> tuple[Counted
 def cost_of(path: Path, signature: str | None = None) -> Cost:
     """The sums over a file's operators; errors as `counted_graph` has them."""
     kind = format_of(path)
-    return cost(count(kind.read(path, signature), kind.vocabulary, {}))
+    graph = with_products(kind.read(path, signature), kind.vocabulary)
+    return cost(count(graph, kind.vocabulary, {}))
 
 
 def _modules(path: Path, kind: Format, graph: Graph) -> Mapping[str, str]:

@@ -1,11 +1,32 @@
-"""What no inference runs although a graph shows it: constant parts, casts, activations."""
+"""What a graph shows otherwise than it runs: constant parts, casts, activations, split layers."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
 
-from atpn_benchmarks.counting.graph import Graph, Node, Vocabulary
+from atpn_benchmarks.counting.graph import Graph, Layer, Node, Vocabulary
+
+
+def with_products(graph: Graph, vocabulary: Vocabulary) -> Graph:
+    """Let a product with constants that is only summed up be the layer that the two make."""
+    readers = _readers(graph)
+
+    def is_layer(node: Node) -> bool:
+        wanted, result = vocabulary.products.get(node.kind), node.outputs[0]
+        behind = [reader.kind for reader in readers[result]]
+        return wanted is not None and behind == [wanted] and result not in graph.outputs
+
+    nodes = []
+    for node in graph.nodes:
+        constants = [
+            p for p, name in enumerate(node.inputs) if name and graph.values[name].constant
+        ]
+        if is_layer(node) and len(constants) == 1 and len(node.inputs) == 2:
+            weights = constants[0]
+            node = replace(node, layer=Layer("product", 1 - weights, weights, None))
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
 
 
 def settled(graph: Graph, vocabulary: Vocabulary) -> Graph:
@@ -96,7 +117,7 @@ def _with_activations_inside(graph: Graph, vocabulary: Vocabulary) -> Graph:
             layer = nodes[place]
             nodes[place] = replace(layer, outputs=node.outputs, fused=(*layer.fused, node.kind))
             continue
-        if node.kind in vocabulary.layers:
+        if vocabulary.layer_of(node) is not None:
             layers[node.outputs[0]] = len(nodes)
         nodes.append(node)
     return replace(graph, nodes=tuple(nodes))

@@ -9,7 +9,7 @@ from math import prod
 from typing import Literal
 
 #: How the multiply-adds of a layer follow from the shapes; see `count`.
-Rule = Literal["conv", "deconv", "linear", "matmul"]
+Rule = Literal["conv", "deconv", "linear", "matmul", "product"]
 
 
 def bits_of(dtype: str) -> int:
@@ -46,6 +46,16 @@ class Value:
 
 
 @dataclass(frozen=True)
+class Layer:
+    """Which input of an operator is what, by position."""
+
+    rule: Rule
+    data: int = 0
+    weights: int = 1
+    bias: int | None = 2
+
+
+@dataclass(frozen=True)
 class Node:
     """One operator; inputs and outputs by the names of values, "" for one that is left out."""
 
@@ -60,6 +70,7 @@ class Node:
     #: Which side of a matrix product's first factor is summed over.
     depth_axis: int = -1
     fused: tuple[str, ...] = ()  # kinds of activations that it computes as well
+    layer: Layer | None = None  # what it is beyond its kind: a layer written as other operators
 
 
 @dataclass(frozen=True)
@@ -70,16 +81,6 @@ class Graph:
     values: Mapping[str, Value]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """Which input of an operator is what, by position."""
-
-    rule: Rule
-    data: int = 0
-    weights: int = 1
-    bias: int | None = 2
 
 
 @dataclass(frozen=True)
@@ -98,5 +99,12 @@ class Vocabulary:
     activations: frozenset[str] = frozenset()
     #: Positions of the constants that training found, for operators that are no layers.
     trained: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    #: Products, and the sums behind them that make a layer of the two: a convolution over a whole
+    #: map may be written so.
+    products: Mapping[str, str] = field(default_factory=dict)
     #: A layer of float data and int8 weights quantises its data when it runs.
     hybrid: bool = False
+
+    def layer_of(self, node: Node) -> Layer | None:
+        """What of a node multiplies with what; None where it has no multiply-adds."""
+        return node.layer or self.layers.get(node.kind)

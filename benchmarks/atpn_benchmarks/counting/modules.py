@@ -49,15 +49,16 @@ def modules_of(
 ) -> dict[str, str]:
     """First output of each node to its module.
 
-    What no name tells, order does: the layers of a file are those of the network, one by one, if
-    they have as many weights each. What is no layer goes by the module that its first input comes
-    from; "" is left for what comes before every module.
+    The layers of a file are those of the network, one by one, if they have as many weights each: a
+    name may be that of an activation which the layer computes as well. Names tell of the others,
+    and of all where the order is another. What has none goes by the module that its first input
+    comes from; "" is left for what comes before every module.
     """
     found = {name: module for name, module in naming(graph, architecture).items() if module}
     layers = _layers(graph, vocabulary)
     if [weights for _, weights in layers] == [weights for _, weights in architecture.layers]:
         for (node, _), (path, _) in zip(layers, architecture.layers, strict=True):
-            found.setdefault(node.outputs[0], path)
+            found[node.outputs[0]] = path
     for node in graph.nodes:
         sources = [found[name] for name in node.inputs if name in found]
         module = found.get(node.outputs[0]) or (sources[0] if sources else "")
@@ -67,11 +68,18 @@ def modules_of(
 
 
 def by_label(graph: Graph, architecture: Architecture) -> dict[str, str]:
-    """For files whose names hold the module's path as a trace shows it."""
+    """For files whose names begin with the module's path as a trace shows it."""
     numbers: dict[str, int] = {}
+    known = set(architecture.called.values())
+
+    def called(label: str) -> str:
+        while label and label not in known:
+            label = label.rpartition(".")[0]
+        return label
+
     named = [
         NamedOperator(
-            node.label,
+            called(node.label),
             tuple(numbers.setdefault(name, len(numbers)) for name in node.inputs),
             tuple(numbers.setdefault(name, len(numbers)) for name in node.outputs),
         )
@@ -107,7 +115,7 @@ def _layers(graph: Graph, vocabulary: Vocabulary) -> list[tuple[Node, int]]:
     """The layers and how many weights each has."""
     found = []
     for node in graph.nodes:
-        layer = vocabulary.layers.get(node.kind)
+        layer = vocabulary.layer_of(node)
         if layer is not None:
             found.append((node, graph.values[node.inputs[layer.weights]].elements or 0))
     return found

@@ -40,6 +40,7 @@ VOCABULARY = Vocabulary(
     # Those that XNNPACK computes as the bounds of the operator before it.
     activations=frozenset(("RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1")),
     trained={"PRELU": (1,)},
+    products={"MUL": "SUM"},
     hybrid=True,
 )
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from atpn_benchmarks.devices import facts_there
 from atpn_benchmarks.devices.benchmark_model import BenchmarkModelError, Report, command, parsed
-from atpn_benchmarks.devices.device import DeviceError
+from atpn_benchmarks.devices.device import DeviceError, Measures
 from atpn_benchmarks.devices.posix_device import PosixDevice
 from atpn_benchmarks.guest import facts
 from atpn_benchmarks.guest.job import Entry, Job
@@ -26,6 +26,8 @@ PROGRAM = "benchmark_model"
 _FIRST_CALLS = 5
 #: Calls of one start at least: fewer, and starting it would take most of the time.
 _LEAST_CALLS = 10
+#: What a start takes beside its calls, for the time left.
+_START_S = 0.3
 
 _WHAT_A_SAMPLE_IS = (
     "benchmark_model tells the mean of the calls of one start and no more: each sample is such a "
@@ -41,6 +43,7 @@ class _Runner:
     entry: Entry
     threads: int
     calls: int  # of one start
+    seconds: float  # that they take
 
 
 class AndroidBenchmark:
@@ -59,9 +62,17 @@ class AndroidBenchmark:
         return self._device.name
 
     @property
+    def measures(self) -> Measures:
+        """What a run there is worth."""
+        return self._device.measures
+
+    @property
     def remarks(self) -> tuple[str, ...]:
-        """What a sample is here."""
-        return (f"{self.name}: {_WHAT_A_SAMPLE_IS}",)
+        """What a sample is here, and whether it was pinned."""
+        said = f"{self.name}: {_WHAT_A_SAMPLE_IS}"
+        return (
+            (said,) if self._taskset else (said, f"{self.name} has no taskset: nothing is pinned")
+        )
 
     @property
     def left_behind(self) -> str:
@@ -139,11 +150,9 @@ class AndroidBenchmark:
 
     def _conduct(self, job: Job, cores: Sequence[int], tell: Tell) -> None:
         tell({"event": "begin", **self._state(cores, first=True), "timer_overhead_s": 0.0})
-        tell({"event": "problem", "reason": self.remarks[0]})
-        if cores and not self._taskset:
-            tell({"event": "problem", "reason": f"{self.name} has no taskset: nothing is pinned"})
         runners = self._opened(job, cores, tell)
-        tell({"event": "timing", "seconds": 0.0, "rounds": job.rounds})
+        seconds = job.rounds * sum(_START_S + runner.seconds for runner in runners)
+        tell({"event": "timing", "seconds": seconds, "rounds": job.rounds})
         shuffle = random.Random(job.seed).shuffle
         for number in range(job.rounds):
             order = list(runners)
@@ -190,8 +199,9 @@ class AndroidBenchmark:
                     }
                 )
                 tell({"event": "memory", **key, "peak_bytes": report.memory_bytes})
-                calls = max(job.samples, job.seconds / report.mean_s) / job.rounds
-                runners.append(_Runner(entry, threads, max(_LEAST_CALLS, math.ceil(calls))))
+                wanted = max(job.samples, job.seconds / report.mean_s) / job.rounds
+                calls = max(_LEAST_CALLS, math.ceil(wanted))
+                runners.append(_Runner(entry, threads, calls, calls * report.mean_s))
         return runners
 
     def _timed(self, runner: _Runner, job: Job, cores: Sequence[int], tell: Tell) -> bool:

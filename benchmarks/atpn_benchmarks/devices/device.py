@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 
 from atpn_deploy.errors import AtpnError
+
+Measures = Literal["time", "instructions"]
 
 
 class DeviceError(AtpnError):
@@ -35,6 +37,10 @@ class Device(Protocol):
 
         Such as a C library that the runtimes have no wheels for.
         """
+
+    @property
+    def measures(self) -> Measures:
+        """What a run there is worth: an emulator counts instructions, its clock says nothing."""
 
     @property
     def left_behind(self) -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from atpn_benchmarks.devices.adb_device import adb_device
-from atpn_benchmarks.devices.device import DeviceError
+from atpn_benchmarks.devices.android_benchmark import AndroidBenchmark
+from atpn_benchmarks.devices.device import Device, DeviceError
 from atpn_benchmarks.devices.local_device import local_device
 from atpn_benchmarks.devices.posix_device import PosixDevice
+from atpn_benchmarks.devices.qemu_device import qemu_device
 from atpn_benchmarks.devices.ssh_device import ssh_device
 
 
@@ -20,6 +23,8 @@ class Form:
     address: str  # what stands behind it, as help shows it; "" where nothing does
     #: Takes the text as typed, its address, and whether guests in Python are to run there.
     make: Callable[[str, str, bool], PosixDevice]
+    #: Whether the platform's own benchmark_model may take the place of Python there.
+    benchmark_model: bool = False
 
     @property
     def text(self) -> str:
@@ -30,18 +35,21 @@ class Form:
 FORMS = (
     Form("local", "", local_device),
     Form("ssh", "USER@HOST[:PORT]", ssh_device),
-    Form("adb", "SERIAL", adb_device),
+    Form("adb", "SERIAL", adb_device, benchmark_model=True),
+    Form("qemu", "CORE", qemu_device),
 )
 
 
-def named(text: str, *, python: bool = True) -> PosixDevice:
+def named(text: str, *, benchmark_model: Path | None = None) -> Device:
     """The device of that name, not yet opened; DeviceError with the forms if it has none of them.
 
-    Without `python` it is not looked for there, and only `command` runs something.
+    With `benchmark_model`, a phone does its jobs with that program instead of Python.
     """
     scheme, _, address = text.partition(":")
     for form in FORMS:
         if form.scheme == scheme and bool(form.address) == bool(address):
-            return form.make(text, address, python)
+            if form.benchmark_model and benchmark_model is not None:
+                return AndroidBenchmark(form.make(text, address, False), benchmark_model)
+            return form.make(text, address, True)
     forms = ", ".join(form.text for form in FORMS)
     raise DeviceError(f"no device {text!r}: expected {forms}")

@@ -13,7 +13,7 @@ from typing import Self
 
 from atpn_benchmarks.devices import transfer
 from atpn_benchmarks.devices.conversation import Conversation, framed
-from atpn_benchmarks.devices.device import DeviceError, DeviceLostError
+from atpn_benchmarks.devices.device import DeviceError, DeviceLostError, Measures
 from atpn_benchmarks.devices.python_there import PYTHONS, VARIABLE, PythonThere, parsed, questions
 from atpn_benchmarks.devices.transfer import FOLDER_VARIABLE, SHORT_S, Told
 from atpn_benchmarks.devices.wire import Wire
@@ -41,6 +41,7 @@ class Habits:
     no_python: str = "on Debian and its kin, type there: sudo apt install python3-venv"
     #: A guest without a line for so long is given up.
     silence_s: float = 900.0
+    measures: Measures = "time"
 
 
 class PosixDevice:
@@ -77,6 +78,11 @@ class PosixDevice:
         """What the user should know of the Python there."""
         remark = self.python.remark if self.python else ""
         return (f"{self.name}: {remark}",) if remark else ()
+
+    @property
+    def measures(self) -> Measures:
+        """What a run there is worth."""
+        return self._habits.measures
 
     @property
     def left_behind(self) -> str:

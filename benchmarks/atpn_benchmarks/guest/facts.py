@@ -17,9 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from atpn_benchmarks.guest.arm_cores import core_name
-from atpn_benchmarks.guest.core_clock import core_clock
-
-__all__ = ["conditions", "core_clock", "default_cores", "free_memory", "machine", "temperatures"]
 
 ROOT = Path("/")
 
@@ -150,7 +147,7 @@ def _features(blocks: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
 
 def _cores(root: Path, blocks: Sequence[Mapping[str, str]]) -> int:
     """Cores that are there: present ones, switched off or not."""
-    present = listed(_read(root, "sys/devices/system/cpu/present"))
+    present = _listed(_read(root, "sys/devices/system/cpu/present"))
     return len(present) or sum("processor" in block for block in blocks) or os.cpu_count() or 0
 
 
@@ -224,7 +221,7 @@ def _usable() -> list[int]:
     return list(range(os.cpu_count() or 1))
 
 
-def listed(text: str) -> list[int]:
+def _listed(text: str) -> list[int]:
     """`0-3,6` as numbers."""
     numbers: list[int] = []
     for part in filter(None, text.split(",")):

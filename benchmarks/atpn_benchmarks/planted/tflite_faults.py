@@ -88,7 +88,7 @@ def tflite_faults(model: ATPN) -> tuple[Fault[TfliteFile], ...]:
         Fault("swapped axes at the image", "fp32", "low.stem.conv",
               constant("low/stem/act", conv, WEIGHTS, lambda w: w.transpose(0, 2, 1, 3))),
         Fault("swapped axes at the landmarks", "fp32", "alignment.head.linear",
-              constant("alignment/head/linear/product", "FULLY_CONNECTED", WEIGHTS, _swapped)),
+              constant("alignment/head/linear/product/filled", "FULLY_CONNECTED", WEIGHTS, _swapped)),
         Fault("wrong padding", "fp32", "alignment.coord.0.conv",
               constant("alignment/0/conv", "PAD", 1,
                        lambda _: np.array([[0, 0], [0, 2], [0, 2], [0, 0]]))),
@@ -113,8 +113,9 @@ def constant(label: str, kind: str, place: int, change: Callable[[Array], Array]
 
 
 def _swapped(weight: Array) -> Array:
-    """Rows as 98 x, then 98 y, where they should alternate."""
-    return weight.reshape(98, 2, -1).transpose(1, 0, 2).reshape(weight.shape)
+    """Rows as 98 x, then 98 y, where they should alternate; rows of zeros follow."""
+    landmarks, zeros = np.split(weight, [2 * 98])
+    return np.concatenate((*landmarks[0::2], *landmarks[1::2], *zeros)).reshape(weight.shape)
 
 
 def _overflow(file: TfliteFile) -> None:

@@ -19,7 +19,7 @@ COLUMNS = (
     *("roof", "state"),
 )
 #: What Markdown or the HTML in it would read as more than a letter.
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|<>~&])")
+SPECIAL = re.compile(r"([\\`*_\[\]#|<>~&])")
 
 
 def markdown(run: Run) -> str:

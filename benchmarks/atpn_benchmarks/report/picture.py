@@ -33,7 +33,7 @@ ARGUMENTS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WIDTH, MARGIN = 1120, 12
+WIDTH, HEIGHT, MARGIN = 1120, 900, 12
 
 
 def chromium() -> str | None:
@@ -62,26 +62,27 @@ def browser() -> Iterator[Browser]:
             opened.close()
 
 
-def take(report: Path, picture: Path, *, charts: int = 1, dark: bool = False) -> None:
+def take(
+    opened: Browser, report: Path, picture: Path, *, charts: int = 1, dark: bool = False
+) -> None:
     """A PNG of `report` from its top to the end of its first `charts` charts.
 
     Raises ExportError where there is no such report or the picture can't be written.
     """
     if not report.is_file():
         raise ExportError(f"there is no report {report}: atpn-bench --report {report} makes it")
-    with browser() as opened:
-        page = opened.new_page(
-            viewport={"width": WIDTH, "height": 900},
-            color_scheme="dark" if dark else "light",
-            device_scale_factor=1.5,
-        )
-        page.goto(report.resolve().as_uri())
-        figures = page.locator("figure")
-        last = figures.nth(min(charts, figures.count()) - 1) if figures.count() else None
-        box = None if last is None else last.bounding_box()
-        height = 900.0 if box is None else box["y"] + box["height"] + MARGIN
-        clip = {"x": 0.0, "y": 0.0, "width": float(WIDTH), "height": height}
-        image = page.screenshot(full_page=True, clip=clip)  # type: ignore[arg-type]
+    page = opened.new_page(
+        viewport={"width": WIDTH, "height": HEIGHT},
+        color_scheme="dark" if dark else "light",
+        device_scale_factor=1.5,
+    )
+    page.goto(report.resolve().as_uri())
+    figures = page.locator("figure")
+    last = figures.nth(min(charts, figures.count()) - 1) if figures.count() else None
+    box = None if last is None else last.bounding_box()
+    height = HEIGHT if box is None else box["y"] + box["height"] + MARGIN
+    image = page.screenshot(full_page=True, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
+    page.close()
     try:
         picture.write_bytes(image)
     except OSError as error:
@@ -96,7 +97,8 @@ def picture(
     dark: Annotated[bool, typer.Option("--dark", help="as a dark system shows it")] = False,
 ) -> None:
     """Take a picture of the head of a report."""
-    take(report, image, charts=charts, dark=dark)
+    with browser() as opened:
+        take(opened, report, image, charts=charts, dark=dark)
 
 
 main = main_of(app)

@@ -20,6 +20,7 @@ import pytest
 
 from atpn_benchmarks.devices.python_there import VARIABLE
 from atpn_benchmarks.devices.ssh_device import SSH_VARIABLE
+from atpn_benchmarks.devices.transfer import FOLDER_VARIABLE
 
 #: Where servers are installed; a user's own path may lack it.
 SYSTEM_PATH = "/usr/sbin:/usr/local/sbin:/sbin"
@@ -203,3 +204,87 @@ def guest(tmp_path: Path) -> Path:
         "sys.exit(int(sys.argv[1]))\n"
     )
     return path
+
+
+@dataclass
+class Phones:
+    """An adb server of the test's own, and the phones that are attached to it."""
+
+    folder: Path
+
+    def adb(self, *words: str) -> str:
+        command = [program("adb"), *words]
+        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        return told.stdout + told.stderr
+
+    @contextmanager
+    def stand_in(self, *words: str) -> Iterator[str]:
+        """The serial of a phone that speaks adbd's protocol; see adb_stand_in.py."""
+        port_file = self.folder / f"port-{len(words)}"
+        script = Path(__file__).with_name("adb_stand_in.py")
+        command = [sys.executable, str(script), str(port_file), *words]
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+        try:
+            until = time.monotonic() + 20
+            while not (port_file.exists() and port_file.read_text()):
+                assert process.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            serial = f"127.0.0.1:{port_file.read_text()}"
+            self.adb("connect", serial)
+            yield serial
+        finally:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def adb_server(folder: Path, monkeypatch: pytest.MonkeyPatch, *inside: str) -> Iterator[Phones]:
+    """adb's server behind a socket file, started by the words `inside`; with keys of its own."""
+    monkeypatch.setenv("HOME", str(folder))
+    monkeypatch.setenv("TMPDIR", str(folder))  # its log
+    monkeypatch.setenv("ADB_SERVER_SOCKET", f"localfilesystem:{folder}/adb")
+    monkeypatch.setenv("ADB_MDNS", "0")
+    monkeypatch.setenv(VARIABLE, sys.executable)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(folder))  # there is no /data/local/tmp here
+    command = [*inside, program("adb"), "nodaemon", "server"]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        until = time.monotonic() + 20
+        while not (folder / "adb").is_socket():
+            assert server.poll() is None, (folder / "server.log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.02)
+        yield Phones(folder)
+    finally:
+        server.terminate()
+        server.wait()
+
+
+@pytest.fixture
+def phones(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Phones]:
+    with adb_server(folder, monkeypatch) as phones:
+        yield phones
+
+
+@pytest.fixture
+def stand_in(phones: Phones) -> Iterator[str]:
+    """A phone of the protocol's own: the real adb speaks to adb_stand_in.py."""
+    with phones.stand_in() as serial:
+        yield f"adb:{serial}"
+
+
+@pytest.fixture
+def adbd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Debian's own adbd and adb's server in a network of their own: adbd asks for no key."""
+    alone = ["unshare", "--net", "--map-root-user"]
+    start = f'ip link set lo up && {{ {program("adbd")} & }} && exec "$@"'
+    if subprocess.run([*alone, "ip", "link"], capture_output=True).returncode:
+        pytest.skip("no network namespace of its own can be made here")
+    with adb_server(folder, monkeypatch, *alone, "sh", "-c", start, "sh") as phones:
+        until = time.monotonic() + 20
+        while "connected to" not in phones.adb("connect", "127.0.0.1:5555"):
+            assert time.monotonic() < until
+            time.sleep(0.2)
+        yield "adb:127.0.0.1:5555"

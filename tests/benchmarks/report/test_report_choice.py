@@ -145,7 +145,7 @@ def test_the_front_keeps_what_is_best_in_one_thing(run: Run) -> None:
 
 def test_ratios_are_of_valid_files_alone(run: Run) -> None:
     found = ratio_table(run)
-    assert [peer.row.name for peer in found.peers][0] == "mediapipe_face_landmark.tflite"
+    assert found.peers[0].row.name == "mediapipe_face_landmark.tflite"
     assert len(found.peers) == 5
     assert found.row("atpn-lite-int16x8.tflite") is None
     row = found.row("atpn-lite-int8.tflite")

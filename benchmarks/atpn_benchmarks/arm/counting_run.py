@@ -1,0 +1,185 @@
+"""One run on an emulated core: the same guest as on a board, counted instead of timed."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from atpn_benchmarks.arm.counts import MOST_SPREAD, InstructionCounts
+from atpn_benchmarks.arm.region_file import Region, read_region
+from atpn_benchmarks.bench_plan import BenchPlan
+from atpn_benchmarks.bench_run import GraphFacts, drift_of, machine_of, read_graphs
+from atpn_benchmarks.candidates import Candidate, distinct
+from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
+from atpn_benchmarks.devices.qemu_device import REGIONS
+from atpn_benchmarks.heard import Event, Heard
+from atpn_benchmarks.packing import packed
+from atpn_benchmarks.progress import Listener
+from atpn_benchmarks.results import SCHEMA, Conditions, Row, Run, Settings, State
+from atpn_deploy import __version__
+from atpn_deploy.golden import Golden
+
+#: Inferences before the regions: the second still fills what a runtime keeps between calls.
+WARMUP = 2
+#: Golden faces that a file is held against before it is counted; atpn-parity takes all crops.
+FACES = 4
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A run, and of every row that was counted the region that its counts are of."""
+
+    run: Run
+    regions: Mapping[str, Region]
+
+
+def count_on(device: Device, plan: BenchPlan, listener: Listener) -> Counted:
+    """Count one inference of everything on an open device, one thread.
+
+    Raises DeviceError where nothing came at all.
+    """
+    started_at, began = datetime.now(UTC), time.monotonic()
+    candidates = distinct(plan.candidates)
+    heard = Heard(on_event=listener.take)
+    with tempfile.TemporaryDirectory(prefix="atpn-bench-") as scratch:
+        shown = replace(plan, threads=(1,), cores=(), warmup=WARMUP, peaks=False)
+        job, files = packed(_with_few_faces(candidates), shown, Path(scratch))
+        listener.begin(device.name, len(job.entries))
+        lost = _perform(device, files, heard)
+        regions = {
+            name: [_pulled(device, event, tag, Path(scratch)) for tag in event["tags"]]
+            for name, event in heard.regions.items()
+            if not lost
+        }
+    if not heard.begin:
+        raise DeviceError(lost or f"{device.name}: the guest said nothing")
+    graphs, uncounted = read_graphs(candidates)
+    rows = [_row(candidate, heard, regions, graphs, device, lost) for candidate in candidates]
+    machine = replace(machine_of(heard.begin["machine"]), memory_bytes=0)  # this machine's
+    unknown = Conditions("", None, None)
+    run = Run(
+        schema=SCHEMA,
+        id=f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        started_at=started_at.isoformat(timespec="seconds"),
+        seconds=round(time.monotonic() - began, 1),
+        device=device.name,
+        version=__version__,
+        machine=machine,
+        settings=Settings((1,), (), WARMUP, 2, 0.0, 0),
+        before=unknown,
+        after=unknown,
+        competing_load=None,
+        timer_overhead_s=0.0,
+        rows=tuple(rows),
+        problems=(*uncounted, *filter(None, (lost,))),
+    )
+    return Counted(run, {name: found[-1] for name, found in regions.items()})
+
+
+def _with_few_faces(candidates: list[Candidate]) -> list[Candidate]:
+    few: dict[int, Golden] = {}
+    found = []
+    for candidate in candidates:
+        if (golden := candidate.golden) is not None:
+            golden = few.setdefault(id(golden), _first_faces(golden))
+        found.append(replace(candidate, golden=golden))
+    return found
+
+
+def _first_faces(golden: Golden) -> Golden:
+    places = np.flatnonzero(golden.faces)[:FACES]
+    return Golden(
+        tuple(golden.names[place] for place in places),
+        golden.images[places],
+        golden.faces[places],
+        {name: array[places] for name, array in golden.outputs.items()},
+    )
+
+
+def _perform(device: Device, files: Mapping[str, Path], heard: Heard) -> str:
+    """Let the guest count; why it did not come to its end, empty if it did."""
+    try:
+        device.push(files)
+        status = device.run(["guest.pyz", "count", "job.json"], heard.line)
+    except DeviceLostError as error:
+        return str(error)
+    return f"the guest ended with status {status}: {device.last_errors()}" if status else ""
+
+
+def _pulled(device: Device, event: Event, tag: int, scratch: Path) -> Region:
+    """One region's file, brought here and read."""
+    path = scratch / "region"
+    device.pull(f"{REGIONS}.{event['process']}.{tag}", path)
+    return read_region(path.read_text())
+
+
+def _row(
+    candidate: Candidate,
+    heard: Heard,
+    regions: Mapping[str, list[Region]],
+    graphs: Mapping[str, GraphFacts],
+    device: Device,
+    lost: str,
+) -> Row:
+    """What became of one candidate."""
+    row = candidate.row
+    if not candidate.runs:
+        return row
+    graph = graphs.get(row.name, GraphFacts())
+    row = replace(row, delegation=graph.delegation, cost=graph.cost)
+    if opened := heard.opened.get((row.name, 1)):
+        row = replace(row, runtime=opened["runtime"], kernel_family=opened["kernel_family"])
+    if drift := heard.drift.get(row.name):
+        row = replace(row, drift=tuple(drift_of(values) for values in drift["rows"]))
+    if found := regions.get(row.name):
+        row = replace(row, instructions=_counts(found, device))
+    state, reason = _verdict(row, heard, lost)
+    return replace(row, state=state, reason=reason)
+
+
+def _counts(regions: list[Region], device: Device) -> InstructionCounts:
+    """Of the last region, which the others are held against."""
+    last = regions[-1]
+    spread = max(abs(each.instructions - last.instructions) for each in regions)
+    core = device.name.partition(":")[2].partition("+")[0]
+    return InstructionCounts(
+        core=core,
+        instructions=last.instructions,
+        by_class=last.by_class,
+        spread=spread / last.instructions if last.instructions else 1.0,
+        caches=last.caches,
+    )
+
+
+def _verdict(row: Row, heard: Heard, lost: str) -> tuple[State, str]:
+    """The state of a row and, unless all is well, why."""
+    if row.name in heard.failed:
+        return heard.failed[row.name]["state"], heard.failed[row.name]["reason"]
+    if complaint := heard.drift.get(row.name, {}).get("complaint"):
+        return "not timed", complaint
+    if row.instructions is None:
+        return "failed", lost or "the guest told no region of it"
+    broken = [*broken_rules(row, row.instructions)]
+    return ("invalid", "; ".join(broken)) if broken else ("counted", "")
+
+
+def broken_rules(row: Row, counts: InstructionCounts) -> list[str]:
+    """Why counts can't stand for what a phone executes, each in a sentence."""
+    broken = []
+    if not counts.spread <= MOST_SPREAD:
+        broken.append(
+            f"two inferences differ by {counts.spread:.2%} of their instructions (at most "
+            f"{MOST_SPREAD:.1%})"
+        )
+    if row.kernel_family.endswith("-builtin") and (
+        row.delegation is None or row.delegation.partitions
+    ):
+        broken.append(f"{row.runtime} ran it without XNNPACK ({row.kernel_family})")
+    return broken
