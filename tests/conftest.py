@@ -49,7 +49,7 @@ PROGRAMS = {
 }
 #: Where servers are installed, which a user's own path may lack.
 PROGRAM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"
-NEEDS = ("shared", *MODULES, *PROGRAMS)
+NEEDS = ("shared", "qemu-arm", *MODULES, *PROGRAMS)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,11 +77,27 @@ def missing(name: str) -> bool:
     """Whether `name` of NEEDS is not at hand."""
     if name == "shared":
         return not SHARED.is_dir()
+    if name == "qemu-arm":
+        return not _arm_is_made()
     if name == "chromium" and not any(map(which, ("chromium", "chromium-browser"))):
         return True
     if name in PROGRAMS:
         return any(which(program, path=PROGRAM_PATH) is None for program in PROGRAMS[name])
     return any(find_spec(module) is None for module in MODULES[name])
+
+
+@cache
+def _arm_is_made() -> bool:
+    """Whether `atpn-bench setup-arm` has made what emulated cores run in."""
+    from atpn_benchmarks.arm.environment import default_folder
+    from atpn_benchmarks.arm.making import open_environment
+    from atpn_deploy.errors import ArmError
+
+    try:
+        open_environment(default_folder())
+    except ArmError:
+        return False
+    return True
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

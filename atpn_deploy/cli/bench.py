@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from atpn_deploy.cli.shell import main_of, write_or_print
+from atpn_deploy.cli.shell import main_of
 from atpn_deploy.errors import ConfigError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from atpn_benchmarks.results import Run
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -73,6 +65,7 @@ def bench(
         bool, typer.Option("--peaks/--no-peaks", help="measure what a core reaches at most")
     ] = True,
     report: Annotated[Path | None, typer.Option(help="one HTML page with everything")] = None,
+    plots: Annotated[Path | None, typer.Option(help="folder for the charts as PNG and SVG")] = None,
     markdown: Annotated[
         Path | None, typer.Option(help="the tables as Markdown, - for standard output")
     ] = None,
@@ -97,6 +90,14 @@ def bench(
     weights: Annotated[
         Path | None, typer.Option(help="hold the files against your own .safetensors checkpoint")
     ] = None,
+    benchmark_model: Annotated[
+        Path | None,
+        typer.Option(help="TensorFlow Lite's benchmark_model, for a phone without Python"),
+    ] = None,
+    cool_below: Annotated[
+        float | None,
+        typer.Option(help="wait until a device is cooler, at most 5 minutes", metavar="CELSIUS"),
+    ] = None,
     runtime: Annotated[
         str, typer.Option(help="runs .tflite: auto, litert, tflite-runtime or tensorflow")
     ] = "auto",
@@ -112,6 +113,7 @@ def bench(
     from atpn_benchmarks.bench_command import BenchRequest, perform, verdict_line
     from atpn_benchmarks.comparison import compare
     from atpn_benchmarks.comparison_tables import comparison_table
+    from atpn_benchmarks.delivery import Places, deliver
     from atpn_benchmarks.history import run_named
     from atpn_benchmarks.report.terminal import terminal_tables
     from atpn_benchmarks.slowness_gate import gate, parse_limit
@@ -137,11 +139,13 @@ def bench(
         operators=operators,
         peaks=peaks,
         parity=ParityRequest(weights, runtime=runtime),
+        benchmark_model=benchmark_model,
+        cool_below_c=cool_below,
     )
     outcome = perform(request, console)
     for run in outcome.runs:
         console.print(terminal_tables(run))
-    _keep(outcome.runs, Kept(report, markdown, json_, history), console)
+    deliver(outcome.runs, Places(report, markdown, json_, plots, history), console)
     status = outcome.exit_status
     if earlier is not None and outcome.runs:
         comparison = compare(
@@ -157,41 +161,6 @@ def bench(
         raise typer.Exit(status)
 
 
-@dataclass(frozen=True)
-class Kept:
-    """Where the results go; None is nowhere, but for the history, which has a place of its own."""
-
-    report: Path | None
-    markdown: Path | None
-    json: Path | None
-    history: Path | None
-
-
-def _keep(runs: Sequence[Run], kept: Kept, console: Console) -> None:
-    """Write every form that was asked for; the history first, which nothing should cost."""
-    from atpn_benchmarks.bench_command import result_paths
-    from atpn_benchmarks.history import History
-    from atpn_benchmarks.report.markdown import markdown
-    from atpn_benchmarks.report.page import html_report
-    from atpn_benchmarks.results_file import run_text, write_run
-
-    history = History(kept.history)
-    for run in runs:
-        history.append(run)
-        console.print(f"kept as {run.id} in {history.path}", highlight=False, soft_wrap=True)
-    if kept.json == Path("-"):
-        for run in runs:
-            print(run_text(run))
-    elif kept.json is not None:
-        for run, path in zip(runs, result_paths(kept.json, runs), strict=True):
-            write_run(run, path)
-    if kept.report is not None and runs:
-        html_report(runs, kept.report)
-        console.print(f"wrote {kept.report}", highlight=False, soft_wrap=True)
-    if kept.markdown is not None:
-        write_or_print(kept.markdown, "\n".join(markdown(run) for run in runs))
-
-
 def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     """`1,2,4` as numbers; ConfigError for anything else."""
     words = [word for word in text.split(",") if word.strip()]
@@ -200,14 +169,7 @@ def _numbers(option: str, text: str, least: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(int(word) for word in words)) or ((1,) if least else ())
 
 
-def main() -> None:
-    """Hand the first word over where it is a command of its own."""
-    first = sys.argv[1] if len(sys.argv) > 1 else ""
-    if first in COMMANDS:
-        sys.argv[0:2] = [f"{Path(sys.argv[0]).name} {first}"]
-        import_module(COMMANDS[first]).main()
-        return
-    main_of(app)()
+main = main_of(app, COMMANDS)
 
 
 if __name__ == "__main__":

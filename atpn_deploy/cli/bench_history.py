@@ -14,8 +14,6 @@ from atpn_deploy.cli.shell import main_of, write_or_print
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from atpn_benchmarks.history import History
-
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -49,23 +47,25 @@ def history(
 
     if relative_to is not None and file is None:
         raise ConfigError("--relative-to needs --file NAME")
-    kept = History(history)
+    if export is not None and (file is not None or json_ is not None):
+        raise ConfigError("--export writes the whole run: leave out --file and --json")
     console = Console(stderr=Path("-") in (json_, export[1] if export else None))
     if export is not None:
-        _export(kept, *export)
+        _export(history, *export)
     elif file is not None:
-        _course(kept, file, relative_to or "", json_, console)
+        _course(history, file, relative_to or "", json_, console)
     else:
-        entries = kept.entries()
+        entries = History(history).entries()
         console.print(entries_table(entries, limit))
         if json_ is not None:
             write_or_print(json_, json.dumps([asdict(e) for e in entries], indent=2) + "\n")
 
 
-def _export(kept: History, wanted: str, path: Path) -> None:
+def _export(history: Path | None, wanted: str, path: Path) -> None:
+    from atpn_benchmarks.history import History
     from atpn_benchmarks.results_file import run_text, write_run
 
-    run = kept.load(wanted)
+    run = History(history).load(wanted)
     if path == Path("-"):
         write_or_print(path, run_text(run))
     else:
@@ -73,11 +73,13 @@ def _export(kept: History, wanted: str, path: Path) -> None:
 
 
 def _course(
-    kept: History, name: str, relative_to: str, json_: Path | None, console: Console
+    history: Path | None, name: str, relative_to: str, json_: Path | None, console: Console
 ) -> None:
+    from atpn_benchmarks.history import History
     from atpn_benchmarks.history_tables import course_table, courses, courses_dict
     from atpn_deploy.errors import ResultsError
 
+    kept = History(history)
     for wanted in filter(None, (name, relative_to)):
         if wanted not in (known := kept.names()):
             raise ResultsError(

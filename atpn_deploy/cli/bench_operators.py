@@ -1,4 +1,4 @@
-"""atpn-bench operators: where the time of an inference goes, by module or by operator."""
+"""atpn-bench operators: where the time of an inference goes, by module, kind or operator."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from atpn_deploy.errors import AtpnError, ConfigError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-WAYS = ("module", "operator")
+WAYS = ("module", "kind", "operator")
 
 
 @app.command()
 def operators(
     files: Annotated[list[Path], typer.Argument(help=".tflite and .onnx files", metavar="FILE...")],
-    by: Annotated[str, typer.Option(help="what a row is: module or operator")] = "module",
+    by: Annotated[str, typer.Option(help=f"what a row is: {', '.join(WAYS)}")] = "module",
     signature: Annotated[
         str | None, typer.Option(help="of a .tflite that holds both: align or full")
     ] = None,
@@ -41,7 +41,7 @@ def operators(
     profiled is named and the others go on. Exit status: 0 all were profiled; 2 one was not.
     """
     if by not in WAYS:
-        raise ConfigError(f"--by takes {' or '.join(WAYS)}, not {by!r}")
+        raise ConfigError(f"--by takes {', '.join(WAYS)}, not {by!r}")
 
     from rich.console import Console
 

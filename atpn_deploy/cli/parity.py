@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from atpn_deploy.cli.bisecting import explain_failure
 from atpn_deploy.cli.shell import main_of, write_or_print
+
+if TYPE_CHECKING:
+    from atpn_exporters.parity_run import ParityRequest, ParityResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -34,6 +37,12 @@ def parity(
         str,
         typer.Option(help="runs .tflite: auto, litert, tflite-runtime, tensorflow, or all of them"),
     ] = "auto",
+    device: Annotated[
+        str | None,
+        typer.Option(
+            help="compute there: ssh:USER@HOST, adb:SERIAL, or qemu:cortex-a76 (ARM, here)"
+        ),
+    ] = None,
     json_: Annotated[
         Path | None, typer.Option("--json", help="write the rows here, - for standard output")
     ] = None,
@@ -54,16 +63,17 @@ def parity(
 
     console = Console(stderr=json_ == Path("-"))
     request = ParityRequest(weights, model, target, runtime)
+    there = {} if device is None else _computed_there(device, files, request)
     results = []
     for path in files:
-        result = check(path, request)
+        result = there[path] if path in there else check(path, request)
         results.append(result)
         console.print(f"[bold]{path}[/bold]", highlight=False, soft_wrap=True)
         for verification in result.verifications:
             console.print(parity_table(verification))
         if result.error:
             print(f"error: {path}: {result.error}", file=sys.stderr)
-        elif not result.ok:
+        elif not result.ok and device is None:
             explain_failure(path, _checkpoint(weights, model), console)
     if json_ is not None:
         text = json.dumps(
@@ -84,6 +94,21 @@ def parity(
     worst = max(result.exit_status for result in results)
     if worst:
         raise typer.Exit(worst)
+
+
+def _computed_there(
+    device: str, files: list[Path], request: ParityRequest
+) -> dict[Path, ParityResult]:
+    """Each file's result by a device's runtimes."""
+    from rich.console import Console
+
+    from atpn_benchmarks.device_parity import check_on
+    from atpn_benchmarks.devices.naming import named
+    from atpn_benchmarks.progress import Bar
+
+    with Bar(Console(stderr=True)) as bar, named(device) as there:
+        results = check_on(there, files, request, bar.listener(device))
+    return dict(zip(files, results, strict=True))
 
 
 def _checkpoint(weights: Path | None, model: str | None) -> Path | None:

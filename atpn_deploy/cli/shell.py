@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from pathlib import Path
+from types import MappingProxyType
 
 import typer
 
@@ -14,10 +16,21 @@ from atpn_deploy.errors import AtpnError
 INTERRUPTED = 130
 
 
-def main_of(app: typer.Typer) -> Callable[[], None]:
-    """The console script of `app`: an AtpnError becomes one line and its exit status."""
+def main_of(
+    app: typer.Typer, commands: Mapping[str, str] = MappingProxyType({})
+) -> Callable[[], None]:
+    """The console script of `app`: an AtpnError becomes one line and its exit status.
+
+    `commands` are first words that are commands of their own, with the modules whose `main` takes
+    over.
+    """
 
     def main() -> None:
+        first = sys.argv[1] if len(sys.argv) > 1 else ""
+        if first in commands:
+            sys.argv[:2] = [f"{Path(sys.argv[0]).name} {first}"]
+            import_module(commands[first]).main()
+            return
         try:
             app()
         except AtpnError as error:

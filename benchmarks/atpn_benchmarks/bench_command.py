@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +11,10 @@ from rich.console import Console
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.bench_run import run_on
 from atpn_benchmarks.candidates import Candidate, exported, ours, peers
+from atpn_benchmarks.devices.cooling import cool_down
+from atpn_benchmarks.devices.device import Device
 from atpn_benchmarks.devices.naming import named
+from atpn_benchmarks.devices.together import run_all
 from atpn_benchmarks.latency import Rules
 from atpn_benchmarks.operators.timing import KERNELS, time_operators
 from atpn_benchmarks.progress import Bar
@@ -21,6 +22,9 @@ from atpn_benchmarks.results import Row, Run
 from atpn_deploy.errors import AtpnError
 from atpn_exporters.parity_run import ParityRequest
 from atpn_exporters.tables import plural
+
+#: A device that is still hot after so many seconds starts all the same, and shows in the result.
+COOLING_S = 300.0
 
 #: What --quick asks of a file: enough for a first look.
 QUICK, QUICK_ROUNDS = Rules(samples=50, seconds=0.2, width=0.10), 25
@@ -43,6 +47,10 @@ class BenchRequest:
     operators: bool
     peaks: bool
     parity: ParityRequest
+    #: TensorFlow Lite's program for phones without Python.
+    benchmark_model: Path | None = None
+    #: Degrees Celsius that a device must be below before it starts; None does not look.
+    cool_below_c: float | None = None
 
 
 @dataclass(frozen=True)
@@ -81,23 +89,22 @@ def perform(request: BenchRequest, console: Console) -> Outcome:
     Raises AtpnError where there is nothing to run at all.
     """
     plan = _plan(request)
-    devices = [named(text) for text in dict.fromkeys(request.devices)]
-    with Bar(console) as bar, ThreadPoolExecutor(len(devices)) as pool:
+    devices = [named(text, benchmark_model=request.benchmark_model) for text in request.devices]
+    with Bar(console) as bar:
 
-        def run(place: int) -> Run | str:
-            device = devices[place]
-            try:
-                with device:
-                    return run_on(device, plan, bar.listener(device.name))
-            except AtpnError as error:
-                return str(error)
+        def job(device: Device) -> Run:
+            line = bar.listener(device.name)
+            if request.cool_below_c is not None:
+                cool_down(device, request.cool_below_c, COOLING_S, line.say)
+            return run_on(device, plan, line)
 
-        found = list(pool.map(run, range(len(devices))))
-    runs = [each for each in found if isinstance(each, Run)]
-    errors = [each for each in found if isinstance(each, str)]
+        found = run_all(devices, job)
+    runs = [each for each in found.values() if isinstance(each, Run)]
+    errors = [str(each) for each in found.values() if not isinstance(each, Run)]
+    told = [f"{device.name}: {device.left_behind}" for device in devices if device.left_behind]
     if request.operators:
         runs = [_with_operators(each, plan.candidates, console) for each in runs]
-    return Outcome(tuple(runs), tuple(errors))
+    return Outcome(tuple(runs), (*errors, *told))
 
 
 def _plan(request: BenchRequest) -> BenchPlan:
@@ -143,14 +150,6 @@ def _with_operators(run: Run, candidates: Sequence[Candidate], console: Console)
             problems.append(f"operators of {row.name}: {error}")
             rows.append(row)
     return replace(run, rows=tuple(rows), problems=(*run.problems, *problems))
-
-
-def result_paths(path: Path, runs: Sequence[Run]) -> list[Path]:
-    """Where each run's JSON goes: the file itself for one run, files in that folder for several."""
-    if len(runs) == 1:
-        return [path]
-    names = [re.sub(r"[^\w.@-]+", "-", run.device) for run in runs]
-    return [path / f"{name}.json" for name in names]
 
 
 def verdict_line(outcome: Outcome) -> str:

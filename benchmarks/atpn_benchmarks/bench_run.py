@@ -40,6 +40,7 @@ from atpn_deploy import __version__
 from atpn_deploy.errors import AtpnError
 from atpn_exporters.registry import TARGETS
 
+UNKNOWN = Conditions("", None, None)
 #: Share of the measuring cores that others may use meanwhile.
 MOST_LOAD = 0.25
 
@@ -88,12 +89,12 @@ def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
         machine=machine_of(heard.begin["machine"]),
         settings=_settings(plan, heard),
         before=Conditions(**heard.begin["conditions"]),
-        after=Conditions(**heard.end.get("conditions", heard.begin["conditions"])),
+        after=Conditions(**heard.end["conditions"]) if heard.end else UNKNOWN,
         competing_load=heard.end.get("competing_load"),
         timer_overhead_s=heard.begin["timer_overhead_s"],
         rows=tuple(rows),
         peaks=peaks,
-        problems=(*heard.problems, *uncounted, *filter(None, (*beyond, lost))),
+        problems=(*device.remarks, *heard.problems, *uncounted, *filter(None, (*beyond, lost))),
     )
 
 

@@ -39,7 +39,7 @@ def comparison_table(comparison: Comparison, gate: Gate | None = None) -> Render
         for column in FACT_COLUMNS:
             facts.add_column(column, overflow="fold")
         for fact in comparison.facts:
-            facts.add_row(*_fact_cells(fact))
+            facts.add_row(*map(Text, _fact_cells(fact)))  # names are no markup
         parts.append(facts)
     parts += [Text(line) for line in _remarks(comparison)]
     parts += [Text(f"warning: {warning}", "yellow") for warning in comparison.warnings]
@@ -103,7 +103,7 @@ def _times(changes: Sequence[Change]) -> Table:
     for column in TIME_COLUMNS[1:]:  # figures are not folded
         table.add_column(column, justify="right" if column else "left", no_wrap=True)
     for change in changes:
-        table.add_row(*_time_cells(change), style=COLOURS.get(change.verdict))
+        table.add_row(*map(Text, _time_cells(change)), style=COLOURS.get(change.verdict))
     return table
 
 

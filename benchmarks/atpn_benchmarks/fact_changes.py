@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from atpn_benchmarks.arm.counts import MOST_SPREAD
 from atpn_benchmarks.results import Row
 
 Value = float | int | str | None
@@ -61,6 +62,7 @@ def _exact(old: Row, new: Row) -> Iterator[tuple[str, Value, Value, str]]:
     yield from _delegation(old, new)
     yield from _cost(old, new)
     yield from _operators(old, new)
+    yield from _instructions(old, new)
 
 
 def _state(row: Row) -> str:
@@ -105,6 +107,25 @@ def _operators(old: Row, new: Row) -> Iterator[tuple[str, Value, Value, str]]:
             Counter(operator.kind for operator in old.operators),
             Counter(operator.kind for operator in new.operators),
         )
+
+
+def _instructions(old: Row, new: Row) -> Iterator[tuple[str, Value, Value, str]]:
+    """Counts on one emulated core that differ by more than two of one run may."""
+    if not old.instructions or not new.instructions:
+        return
+    before, after = old.instructions, new.instructions
+    yield "emulated core", before.core, after.core, ""
+    if before.core != after.core:
+        return
+    counts = {"instructions": (before.instructions, after.instructions)}
+    for kind in sorted({*before.by_class, *after.by_class}):
+        counts[f"instructions: {kind}"] = (
+            before.by_class.get(kind, 0),
+            after.by_class.get(kind, 0),
+        )
+    for what, (then, now) in counts.items():
+        if abs(now - then) > MOST_SPREAD * after.instructions:
+            yield what, then, now, ""
 
 
 def _counts(

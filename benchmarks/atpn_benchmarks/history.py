@@ -35,7 +35,7 @@ STEPS: tuple[tuple[str, ...], ...] = (
             machine TEXT NOT NULL, -- as `machine_text` writes what makes two machines one kind
             version TEXT NOT NULL, -- of atpn-deploy
             rows INTEGER NOT NULL,
-            timed INTEGER NOT NULL, -- of them
+            timed INTEGER NOT NULL, -- of them, or counted
             run BLOB NOT NULL -- JSON, compressed by zlib: it holds every sample
         ) STRICT""",
         """CREATE TABLE figures (
@@ -68,7 +68,7 @@ class Entry:
     machine: str
     version: str
     rows: int
-    timed: int
+    timed: int  # of them, or counted on an emulated core
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ def _version(base: sqlite3.Connection, path: Path) -> int:
 
 
 def _insert(base: sqlite3.Connection, run: Run, packed: bytes) -> None:
-    timed = sum(row.state == "timed" for row in run.rows)
+    timed = sum(row.state in ("timed", "counted") for row in run.rows)
     machine = machine_text(run.machine)
     base.execute(
         "INSERT INTO runs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -231,7 +231,7 @@ def _insert(base: sqlite3.Connection, run: Run, packed: bytes) -> None:
                 row.sha256,
                 row.target,
                 row.state,
-                timing.valid,
+                row.state == "timed" and timing.valid,
                 timing.threads,
                 timing.summary.p50_s,
                 timing.summary.p50_low_s,

@@ -80,7 +80,7 @@ def entries_table(entries: Sequence[Entry], limit: int) -> RenderableType:
     for column in ("device", "machine", "version"):
         table.add_column(column, overflow="fold")
     for entry in reversed(entries[-limit:]):
-        table.add_row(
+        cells = (
             entry.id,
             minute(entry.started_at),
             f"{entry.timed} of {entry.rows}",
@@ -88,6 +88,7 @@ def entries_table(entries: Sequence[Entry], limit: int) -> RenderableType:
             entry.machine.split(",")[0],  # its processor
             entry.version,
         )
+        table.add_row(*map(Text, cells))  # a device's name is no markup
     older = len(entries) - limit
     return Group(table, Text(f"and {plural(older, 'older run')}")) if older > 0 else table
 

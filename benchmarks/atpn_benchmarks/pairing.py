@@ -67,14 +67,12 @@ def paired(old: Run, new: Run) -> tuple[list[Pair], list[NotCompared]]:
 
 def _unfit(row: Row, timing: Timing | None, which: str) -> str:
     """Why this timing can't be compared; "" if it can."""
-    if row.state not in ("timed", "invalid"):  # an invalid row may be valid on other threads
+    if row.state != "timed":
         return f"{row.state} in the {which} run: {row.reason}"
     if timing is None:
         return f"not measured on so many threads in the {which} run"
-    if timing.summary is None or not timing.wall_s:
-        return f"no sample in the {which} run"
-    if timing.summary.broken:
-        return f"invalid in the {which} run: {'; '.join(timing.summary.broken)}"
+    if not timing.valid or not timing.wall_s:
+        return f"without valid samples in the {which} run"
     return ""
 
 

@@ -62,12 +62,12 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def listener(self, device: str) -> Listener:
+    def listener(self, device: str) -> Line:
         """The bar of one device."""
-        return _Line(self._progress, self._console, device)
+        return Line(self._progress, self._console, device)
 
 
-class _Line:
+class Line:
     """What one device does."""
 
     def __init__(self, progress: Progress, console: Console, device: str) -> None:
@@ -81,6 +81,12 @@ class _Line:
         """Files are copied first."""
         self._files, self._began = max(files, 1), time.monotonic()
         self._show("copying", 0.0, files * OPENING_S)
+
+    def say(self, what: str) -> None:
+        """Something that takes a while before files are copied."""
+        self._progress.update(self._task, description=what, left="")
+        if not self._console.is_terminal:
+            self._console.print(what, highlight=False, soft_wrap=True)
 
     def take(self, event: dict[str, Any]) -> None:
         """Files are opened one by one, then timed in rounds."""

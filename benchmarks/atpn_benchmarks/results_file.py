@@ -150,8 +150,8 @@ def _first(error: ValidationError, found: dict[str, Any]) -> str:
         return f"the field {field} is missing; the file is damaged, measure again"
     if details["type"] == "unexpected_keyword_argument":
         return (
-            f"this atpn-deploy {__version__} does not know the field {field}; the file was written "
-            f"by {found.get('version', '?')}"
+            f"this atpn-deploy {__version__} does not know the field {field}, written by "
+            f"{found.get('version', '?')}: update it, or measure again"
         )
     came = str(json.dumps(details["input"]))
     return f"{field}: {details['msg']}, got {came if len(came) < 60 else came[:57] + '...'}"

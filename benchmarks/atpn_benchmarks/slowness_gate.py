@@ -38,7 +38,7 @@ def gate(comparison: Comparison, limit: float) -> Gate:
     slower = tuple(c for c in judged if c.ratio is not None and c.ratio.low > 1 + limit)
     doubts = [doubt for c in judged if c not in slower and (doubt := _doubt(c, limit))]
     missed = [
-        f"{row.name} on {plural(row.threads, 'thread')}: {row.reason}"
+        f"{row.name} on {plural(row.threads, 'thread')} could not be compared"
         for row in comparison.not_compared
         if row.before and not row.peer
     ]

@@ -115,6 +115,8 @@ def blob_shapes(package: Package, signature: str | None) -> dict[str, tuple[int,
     outputs. Raises ArtifactError as NcnnSession does, MissingToolError without ncnn.
     """
     held = _contract_outputs(package)
+    if signature is not None and signature not in SIGNATURES:
+        raise ArtifactError(f"{package.path} has no signature {signature!r}: align or full")
     wanted = set(held) if signature is None else {spec.name for spec in SIGNATURES[signature]}
     if not wanted <= set(held):
         raise ArtifactError(

@@ -172,7 +172,8 @@ def _filled_tiles(graph: _Rewriting, op: Any) -> list[Any] | None:
     """
     schema = graph.schema
     weights, output = int(op.inputs[1]), int(op.outputs[0])
-    outputs, inputs = (int(side) for side in graph.tensor(weights).shape)
+    shape = [int(side) for side in graph.tensor(output).shape]
+    outputs = shape[-1]
     float_ = all(graph.tensor(i).type == schema.TensorType.FLOAT32 for i in (weights, output))
     alone = list(op.inputs[2:]) in ([], [-1]) and not op.builtinOptions.fusedActivationFunction
     lacking = -outputs % TILE
@@ -180,10 +181,10 @@ def _filled_tiles(graph: _Rewriting, op: Any) -> list[Any] | None:
         return None
     for tensor in graph.stored(weights):
         _append_zeros(graph, tensor, lacking)
-    filled = graph.like(output, FILLED, [1, outputs + lacking])
+    filled = graph.like(output, FILLED, [*shape[:-1], outputs + lacking])
     name = graph.tensor(output).name
-    begin = graph.constant(name + b"/begin", np.array([0, 0], np.int32))
-    size = graph.constant(name + b"/size", np.array([1, outputs], np.int32))
+    begin = graph.constant(name + b"/begin", np.zeros(len(shape), np.int32))
+    size = graph.constant(name + b"/size", np.array(shape, np.int32))
     op.outputs = [filled]
     return [op, graph.operator("SLICE", [filled, begin, size], output, schema.SliceOptionsT())]
 

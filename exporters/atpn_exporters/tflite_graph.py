@@ -110,7 +110,7 @@ def _operator(model: Any, operator: Any, kinds: dict[int, str]) -> Operator:
     # A file of the first schemas has its operators in the field that was one byte wide.
     number = max(code.builtinCode, code.deprecatedBuiltinCode)
     return Operator(
-        code.customCode.decode() if custom else kinds[number],
+        code.customCode.decode() if custom else kinds.get(number, f"OPERATOR_{number}"),
         custom,
         tuple(int(index) for index in operator.inputs if index >= 0),
         tuple(int(index) for index in operator.outputs),

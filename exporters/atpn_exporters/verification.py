@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,16 @@ def run_all(session: Session, images: NDArray[np.uint8]) -> dict[str, NDArray[np
     }
 
 
+@dataclass(frozen=True)
+class Computed:
+    """What one interpreter made of the golden crops, here or on a device."""
+
+    runtime: str
+    family: str  # of kernels
+    outputs: Mapping[str, NDArray[np.float32]]  # by contract name, (N, ...), in its order
+    steps: Mapping[str, float]  # see `Session.steps`
+
+
 def verify(
     session: Session,
     golden: Golden,
@@ -81,32 +91,46 @@ def verify(
     signature: str = "full",
 ) -> Verification:
     """Run every golden crop and compare; ArtifactError if an output of the signature is absent."""
-    expected_names = tuple(spec.name for spec in SIGNATURES[signature])
-    if session.output_names != expected_names:
+    hold_names(session.output_names, signature)
+    outputs = run_all(session, golden.images)
+    computed = Computed(session.runtime, session.kernel_family, outputs, session.steps)
+    return judge(computed, golden, limits, kernel_golden)
+
+
+def hold_names(names: tuple[str, ...], signature: str) -> None:
+    """ArtifactError unless these are the outputs of the signature."""
+    expected = tuple(spec.name for spec in SIGNATURES[signature])
+    if names != expected:
         raise ArtifactError(
-            f"the file computes {', '.join(session.output_names) or 'nothing'}; signature "
-            f"{signature!r} is {', '.join(expected_names)}"
+            f"the file computes {', '.join(names) or 'nothing'}; signature {signature!r} is "
+            f"{', '.join(expected)}"
         )
-    actual = run_all(session, golden.images)
+
+
+def judge(
+    computed: Computed,
+    golden: Golden,
+    limits: tuple[Limit, ...],
+    kernel_golden: KernelGolden | None = None,
+) -> Verification:
+    """Hold what was computed against the reference, and against what these kernels gave before."""
+    actual, steps = computed.outputs, computed.steps
     rows = compare(actual, golden.outputs, limits, golden.faces)
     kernel_rows: list[Row] = []
     if kernel_golden is not None:
         kernel_limits = [
             replace(limit, value=0.0, unit="step", reason=KERNEL_STEPS)
-            if limit.output in session.steps
+            if limit.output in steps
             else limit
             for limit in KERNEL_LIMITS
         ]
-        scaled = {name: _in_steps(array, session.steps.get(name)) for name, array in actual.items()}
+        scaled = {name: _in_steps(array, steps.get(name)) for name, array in actual.items()}
         expected = {
-            name: _in_steps(array, session.steps.get(name))
-            for name, array in kernel_golden.outputs.items()
+            name: _in_steps(array, steps.get(name)) for name, array in kernel_golden.outputs.items()
         }
         kernel_rows = compare(scaled, expected, kernel_limits, golden.faces)
     varies = all(bool(np.any(array != array[:1])) for array in actual.values())
-    return Verification(
-        session.runtime, session.kernel_family, tuple(rows), tuple(kernel_rows), varies
-    )
+    return Verification(computed.runtime, computed.family, tuple(rows), tuple(kernel_rows), varies)
 
 
 def _in_steps(array: NDArray[Any], step: float | None) -> NDArray[np.float64]:

@@ -49,6 +49,7 @@ class FakeDevice:
 
     def __init__(self, *events: dict[str, Any], status: int = 0, lost: str = "") -> None:
         self.name = "ssh:pi@board"
+        self.remarks: tuple[str, ...] = ()
         self.job: Job | None = None
         self.files: dict[str, Path] = {}
         self._events, self._status, self._lost = events, status, lost

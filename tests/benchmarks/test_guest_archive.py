@@ -81,7 +81,7 @@ def test_a_module_that_travels_is_read_by_python_3_10(module: Path) -> None:
 def test_without_a_known_command_it_says_what_is_expected(archive: Path, tmp_path: Path) -> None:
     made = board(archive, tmp_path, "dance")
     assert made.returncode == 2
-    assert "'dance' came; expected worker, conduct or facts" in made.stderr
+    assert "'dance' came; expected conduct, count, outputs, worker or facts" in made.stderr
 
 
 def test_facts_of_the_machine_need_no_package(archive: Path) -> None:

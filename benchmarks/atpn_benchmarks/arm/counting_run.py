@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
-
 from atpn_benchmarks.arm.counts import MOST_SPREAD, InstructionCounts
 from atpn_benchmarks.arm.region_file import Region, read_region
 from atpn_benchmarks.bench_plan import BenchPlan
-from atpn_benchmarks.bench_run import GraphFacts, drift_of, machine_of, read_graphs
+from atpn_benchmarks.bench_run import GraphFacts, machine_of, read_graphs
 from atpn_benchmarks.candidates import Candidate, distinct
 from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
 from atpn_benchmarks.devices.qemu_device import REGIONS
@@ -24,12 +22,9 @@ from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Listener
 from atpn_benchmarks.results import SCHEMA, Conditions, Row, Run, Settings, State
 from atpn_deploy import __version__
-from atpn_deploy.golden import Golden
 
 #: Inferences before the regions: the second still fills what a runtime keeps between calls.
 WARMUP = 2
-#: Golden faces that a file is held against before it is counted; atpn-parity takes all crops.
-FACES = 4
 
 
 @dataclass(frozen=True)
@@ -43,14 +38,15 @@ class Counted:
 def count_on(device: Device, plan: BenchPlan, listener: Listener) -> Counted:
     """Count one inference of everything on an open device, one thread.
 
-    Raises DeviceError where nothing came at all.
+    What the files compute is not looked at; `atpn-parity --device` does that. Raises DeviceError
+    where nothing came at all.
     """
     started_at, began = datetime.now(UTC), time.monotonic()
     candidates = distinct(plan.candidates)
     heard = Heard(on_event=listener.take)
     with tempfile.TemporaryDirectory(prefix="atpn-bench-") as scratch:
         shown = replace(plan, threads=(1,), cores=(), warmup=WARMUP, peaks=False)
-        job, files = packed(_with_few_faces(candidates), shown, Path(scratch))
+        job, files = packed([replace(c, golden=None) for c in candidates], shown, Path(scratch))
         listener.begin(device.name, len(job.entries))
         lost = _perform(device, files, heard)
         regions = {
@@ -81,26 +77,6 @@ def count_on(device: Device, plan: BenchPlan, listener: Listener) -> Counted:
         problems=(*uncounted, *filter(None, (lost,))),
     )
     return Counted(run, {name: found[-1] for name, found in regions.items()})
-
-
-def _with_few_faces(candidates: list[Candidate]) -> list[Candidate]:
-    few: dict[int, Golden] = {}
-    found = []
-    for candidate in candidates:
-        if (golden := candidate.golden) is not None:
-            golden = few.setdefault(id(golden), _first_faces(golden))
-        found.append(replace(candidate, golden=golden))
-    return found
-
-
-def _first_faces(golden: Golden) -> Golden:
-    places = np.flatnonzero(golden.faces)[:FACES]
-    return Golden(
-        tuple(golden.names[place] for place in places),
-        golden.images[places],
-        golden.faces[places],
-        {name: array[places] for name, array in golden.outputs.items()},
-    )
 
 
 def _perform(device: Device, files: Mapping[str, Path], heard: Heard) -> str:
@@ -136,8 +112,6 @@ def _row(
     row = replace(row, delegation=graph.delegation, cost=graph.cost)
     if opened := heard.opened.get((row.name, 1)):
         row = replace(row, runtime=opened["runtime"], kernel_family=opened["kernel_family"])
-    if drift := heard.drift.get(row.name):
-        row = replace(row, drift=tuple(drift_of(values) for values in drift["rows"]))
     if found := regions.get(row.name):
         row = replace(row, instructions=_counts(found, device))
     state, reason = _verdict(row, heard, lost)
@@ -162,8 +136,6 @@ def _verdict(row: Row, heard: Heard, lost: str) -> tuple[State, str]:
     """The state of a row and, unless all is well, why."""
     if row.name in heard.failed:
         return heard.failed[row.name]["state"], heard.failed[row.name]["reason"]
-    if complaint := heard.drift.get(row.name, {}).get("complaint"):
-        return "not timed", complaint
     if row.instructions is None:
         return "failed", lost or "the guest told no region of it"
     broken = [*broken_rules(row, row.instructions)]

@@ -142,9 +142,7 @@ class BlockCycles:
         return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def simulate(
-    llvm: Llvm, blocks: Sequence[tuple[int, ...]], schedule: Schedule
-) -> list[float]:
+def simulate(llvm: Llvm, blocks: Sequence[tuple[int, ...]], schedule: Schedule) -> list[float]:
     """Cycles an execution of each block, in a row with itself."""
     texts = disassemble(llvm, {word for words in blocks for word in words})
     rewritten = {word: schedule.rewritten(text) for word, text in texts.items()}

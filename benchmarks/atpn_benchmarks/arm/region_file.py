@@ -39,7 +39,7 @@ def read_region(text: str) -> Region:
     """Read a region's file; ArmError where it was cut short or its blocks miss the sum."""
     blocks: list[Block] = []
     readings: list[ClockReading] = []
-    data: list[int] = []
+    accesses: list[int] = []
     misses: dict[int, int] = {}
     for line in text.splitlines():
         kind, *values = line.split()
@@ -49,13 +49,15 @@ def read_region(text: str) -> Region:
         elif kind == "clock":
             readings.append(ClockReading(*map(int, values)))
         elif kind == "data":
-            data = [int(value) for value in values]
+            accesses = [int(value) for value in values]
         elif kind == "cache":
             misses[int(values[0])] = int(values[2])
         elif kind == "end":
-            caches = CacheCounts(*data, misses[1], misses[2]) if data else None
-            region = Region(int(values[0]), tuple(blocks), caches, tuple(readings))
-            return _whole(region)
+            caches = None
+            if accesses:
+                loads, stores = accesses
+                caches = CacheCounts(loads, stores, misses[1], misses[2])
+            return _whole(Region(int(values[0]), tuple(blocks), caches, tuple(readings)))
     raise ArmError("the emulator's account of a region is cut short; is the disk full?")
 
 

@@ -27,9 +27,9 @@ EIGHT_BITS = ("int8", "uint8", "int4", "uint4", "int2", "uint2")
 def count(graph: Graph, vocabulary: Vocabulary, modules: Mapping[str, str]) -> CountedGraph:
     """What every operator that depends on an input costs.
 
-    `modules` says which module each node belongs to, by the node's first output.
+    `modules` says which module each node belongs to, by the node's result.
     """
-    labelled = (replace(n, label=modules.get(n.outputs[0], "")) for n in graph.nodes)
+    labelled = (replace(n, label=modules.get(n.result, "")) for n in graph.nodes)
     graph = settled(replace(graph, nodes=tuple(labelled)), vocabulary)
     return CountedGraph(
         tuple(_operator(node, graph.values, vocabulary) for node in graph.nodes),
@@ -44,7 +44,7 @@ def _operator(node: Node, values: Mapping[str, Value], vocabulary: Vocabulary) -
     if layer is not None:
         macs = _multiply_adds(node, layer, values, vocabulary.channel_axis)
     else:
-        macs = 0 if node.kind in vocabulary.free or node.kind in vocabulary.views else None
+        macs = 0 if node.kind in vocabulary.free | vocabulary.views else None
     live = [name for name in dict.fromkeys(node.inputs) if name and not values[name].constant]
     return CountedOperator(
         name=node.name,

@@ -49,4 +49,4 @@ def _modules(path: Path, kind: Format, graph: Graph) -> Mapping[str, str]:
     architecture = architecture_of(str(facts.get("model", "")), "full" if full else "align")
     if architecture is not None:
         return modules_of(graph, kind.vocabulary, architecture, kind.naming)
-    return {node.outputs[0]: node.label for node in graph.nodes}
+    return {node.result: node.label for node in graph.nodes}

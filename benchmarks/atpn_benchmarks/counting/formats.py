@@ -14,7 +14,7 @@ from atpn_benchmarks.counting import (
     tflite_operators,
 )
 from atpn_benchmarks.counting.graph import Graph, Vocabulary
-from atpn_benchmarks.counting.modules import Naming, by_label, by_order, by_written_name
+from atpn_benchmarks.counting.modules import Naming, by_label, by_order, by_path, by_written_name
 from atpn_deploy.errors import ArtifactError
 
 
@@ -28,7 +28,7 @@ class Format:
 
 
 FORMATS = {
-    ".onnx": Format(onnx_operators.read, onnx_operators.VOCABULARY, by_label),
+    ".onnx": Format(onnx_operators.read, onnx_operators.VOCABULARY, by_path),
     ".tflite": Format(tflite_operators.read, tflite_operators.VOCABULARY, by_label),
     ".mlpackage": Format(coreml_operators.read, coreml_operators.VOCABULARY, by_written_name),
     ".pte": Format(executorch_operators.read, executorch_operators.VOCABULARY, by_order),

@@ -11,17 +11,19 @@ from atpn_benchmarks.counting.graph import Graph, Layer, Node, Vocabulary
 def with_products(graph: Graph, vocabulary: Vocabulary) -> Graph:
     """Let a product with constants that is only summed up be the layer that the two make."""
     readers = _readers(graph)
+    held = {name for name, value in graph.values.items() if value.constant}
+    for node in graph.nodes:
+        if held.issuperset(filter(None, node.inputs)):  # it runs when the file is loaded
+            held.update(node.outputs)
 
     def is_layer(node: Node) -> bool:
-        wanted, result = vocabulary.products.get(node.kind), node.outputs[0]
+        wanted, result = vocabulary.products.get(node.kind), node.result
         behind = [reader.kind for reader in readers[result]]
         return wanted is not None and behind == [wanted] and result not in graph.outputs
 
     nodes = []
     for node in graph.nodes:
-        constants = [
-            p for p, name in enumerate(node.inputs) if name and graph.values[name].constant
-        ]
+        constants = [place for place, name in enumerate(node.inputs) if name in held]
         if is_layer(node) and len(constants) == 1 and len(node.inputs) == 2:
             weights = constants[0]
             node = replace(node, layer=Layer("product", 1 - weights, weights, None))

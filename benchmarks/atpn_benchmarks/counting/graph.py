@@ -72,6 +72,11 @@ class Node:
     fused: tuple[str, ...] = ()  # kinds of activations that it computes as well
     layer: Layer | None = None  # what it is beyond its kind: a layer written as other operators
 
+    @property
+    def result(self) -> str:
+        """Its first output; "" for an operator that writes none."""
+        return self.outputs[0] if self.outputs else ""
+
 
 @dataclass(frozen=True)
 class Graph:
@@ -107,4 +112,8 @@ class Vocabulary:
 
     def layer_of(self, node: Node) -> Layer | None:
         """What of a node multiplies with what; None where it has no multiply-adds."""
-        return node.layer or self.layers.get(node.kind)
+        layer = node.layer or self.layers.get(node.kind)
+        if layer is None or not node.outputs:
+            return None
+        given = [position for position, name in enumerate(node.inputs) if name]
+        return layer if {layer.data, layer.weights}.issubset(given) else None

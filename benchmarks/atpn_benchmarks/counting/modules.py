@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -49,59 +49,61 @@ def modules_of(
 ) -> dict[str, str]:
     """First output of each node to its module.
 
-    The layers of a file are those of the network, one by one, if they have as many weights each: a
-    name may be that of an activation which the layer computes as well. Names tell of the others,
-    and of all where the order is another. What has none goes by the module that its first input
-    comes from; "" is left for what comes before every module.
+    The layers of a file are those of the network, one by one, if their weights are as many: a name
+    may be that of an activation which the layer computes as well. Names tell of the others, and of
+    all where the order is another. What has none goes by the module that its first input comes
+    from; "" is left for what comes before every module.
     """
     found = {name: module for name, module in naming(graph, architecture).items() if module}
     layers = _layers(graph, vocabulary)
-    if [weights for _, weights in layers] == [weights for _, weights in architecture.layers]:
+    if _alike([weights for _, weights in layers], [weights for _, weights in architecture.layers]):
         for (node, _), (path, _) in zip(layers, architecture.layers, strict=True):
-            found[node.outputs[0]] = path
+            found[node.result] = path
     for node in graph.nodes:
         sources = [found[name] for name in node.inputs if name in found]
-        module = found.get(node.outputs[0]) or (sources[0] if sources else "")
+        module = found.get(node.result) or (sources[0] if sources else "")
         for name in node.outputs:
             found.setdefault(name, module)
     return found
 
 
+def _alike(weights: Sequence[int], expected: Sequence[int]) -> bool:
+    """Whether these are the layers; a converter may fill one up with zeros, but not double it."""
+    return len(weights) == len(expected) and all(
+        there <= here < 2 * there for here, there in zip(weights, expected, strict=True)
+    )
+
+
+def by_path(graph: Graph, architecture: Architecture) -> dict[str, str]:
+    """For files whose names begin with the module's own path."""
+    known = architecture.called.keys()
+    return {node.result: _known_part(node.label, ".", known) for node in graph.nodes}
+
+
 def by_label(graph: Graph, architecture: Architecture) -> dict[str, str]:
-    """For files whose names begin with the module's path as a trace shows it."""
+    """For files whose names begin with the module's path as a trace of calls shows it."""
     numbers: dict[str, int] = {}
     known = set(architecture.called.values())
-
-    def called(label: str) -> str:
-        while label and label not in known:
-            label = label.rpartition(".")[0]
-        return label
-
     named = [
         NamedOperator(
-            called(node.label),
+            _known_part(node.label, ".", known),
             tuple(numbers.setdefault(name, len(numbers)) for name in node.inputs),
             tuple(numbers.setdefault(name, len(numbers)) for name in node.outputs),
         )
         for node in graph.nodes
     ]
     found = owners(named, architecture.called)
-    return {node.outputs[0]: module for node, module in zip(graph.nodes, found, strict=True)}
+    return {node.result: module for node, module in zip(graph.nodes, found, strict=True)}
 
 
 def by_written_name(graph: Graph, architecture: Architecture) -> dict[str, str]:
     """For programs whose names begin with the module's path as MIL spells it."""
-    paths = {written(path): path for path in architecture.called if path}
-
-    def module(name: str) -> str:
-        while name and name not in paths:
-            name = name.rpartition("_")[0]
-        return paths.get(name, "")
-
+    paths = {written(path): path for path in architecture.called}
     ends = set(graph.outputs)  # named by the contract, and `pose` is a module too
     return {
-        node.outputs[0]: "" if node.outputs[0] in ends else module(node.label.removesuffix(HALF))
+        node.result: paths[_known_part(node.label.removesuffix(HALF), "_", paths.keys())]
         for node in graph.nodes
+        if node.result not in ends
     }
 
 
@@ -109,6 +111,13 @@ def by_order(graph: Graph, architecture: Architecture) -> dict[str, str]:
     """For files whose names tell nothing."""
     del graph, architecture
     return {}
+
+
+def _known_part(name: str, separator: str, known: Collection[str]) -> str:
+    """The longest beginning of a name, cut at separators, that is known; "" if none is."""
+    while name and name not in known:
+        name = name.rpartition(separator)[0]
+    return name
 
 
 def _layers(graph: Graph, vocabulary: Vocabulary) -> list[tuple[Node, int]]:

@@ -47,7 +47,8 @@ def read(path: Path, signature: str | None) -> Graph:
     for position, layer in enumerate(layers):
         if layer.kind == CONSTANT:
             values[layer.outputs[0]] = _constant(layer.outputs[0], stored[layer.name])
-        if layer.kind in (CONSTANT, "Input") or layer.outputs[0] not in values:
+        needed = tuple(name for name in layer.outputs if name in values)
+        if layer.kind in (CONSTANT, "Input") or not needed:
             continue
         constants = _constants(layer, stored[layer.name]) if layer.name in stored else ()
         values.update({value.name: value for value in constants})
@@ -56,7 +57,7 @@ def read(path: Path, signature: str | None) -> Graph:
                 name=layer.name,
                 kind=layer.kind,
                 inputs=(*layer.inputs, *(value.name for value in constants)),
-                outputs=tuple(name for name in layer.outputs if name in values),
+                outputs=needed,
                 position=position,
             )
         )

@@ -13,6 +13,7 @@ import numpy as np
 from atpn_benchmarks.counting.graph import Graph, Layer, Node, Value, Vocabulary
 from atpn_deploy.errors import ArtifactError, MissingToolError
 from atpn_exporters.module_names import traced_label
+from atpn_exporters.onnx_convert import first_line
 from atpn_exporters.onnx_graph import integer_nodes
 
 if TYPE_CHECKING:
@@ -78,7 +79,10 @@ def read(path: Path, signature: str | None) -> Graph:
         raise ArtifactError(f"{path} is no .onnx file: it holds no operator")
     constants = {tensor.name for tensor in model.graph.initializer}
     inputs = tuple(value.name for value in model.graph.input if value.name not in constants)
-    values = _values(model, inputs)
+    try:
+        values = _values(model, inputs)
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from error
     values.update(_measured(model, values, inputs))
     for node in model.graph.node:
         for name in (*node.input, *node.output):
@@ -93,7 +97,7 @@ def _nodes(model: onnx.ModelProto) -> list[Node]:
     integers = integer_nodes(model)
     nodes = []
     for position, (node, integer) in enumerate(zip(model.graph.node, integers, strict=True)):
-        traced = TRACED.match(node.output[0]) or TRACED.match(node.name)
+        traced = TRACED.match(node.name) or TRACED.match(node.output[0])
         nodes.append(
             Node(
                 name=node.name or node.output[0],
@@ -128,7 +132,10 @@ def _values(model: onnx.ModelProto, inputs: tuple[str, ...]) -> dict[str, Value]
     del known.graph.value_info[:]
     for value in known.graph.output:  # what is declared may name the batch, which is 1 here
         value.type.tensor_type.ClearField("shape")
-    inferred = onnx.shape_inference.infer_shapes(known, data_prop=True).graph
+    try:
+        inferred = onnx.shape_inference.infer_shapes(known, data_prop=True).graph
+    except onnx.shape_inference.InferenceError as error:
+        raise ArtifactError(f"its shapes contradict each other: {first_line(error)}") from error
     values = {
         value.name: _value(value)
         for value in (*inferred.input, *inferred.value_info, *inferred.output)

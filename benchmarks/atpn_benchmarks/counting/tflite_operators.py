@@ -67,11 +67,11 @@ def _neutral(graph: tflite_graph.Graph) -> Graph:
     return Graph(
         tuple(
             Node(
-                name=graph.tensors[operator.outputs[0]].name,
+                name=graph.tensors[operator.outputs[0]].name if operator.outputs else operator.kind,
                 kind=operator.kind,
                 inputs=tuple(names[index] for index in operator.inputs),
                 outputs=tuple(names[index] for index in operator.outputs),
-                label=_label(graph, operator.outputs[0]),
+                label=_label(graph, operator.outputs[0]) if operator.outputs else "",
                 position=position,
             )
             for position, operator in enumerate(graph.operators)

@@ -44,6 +44,7 @@ class Conversation:
                 start_new_session=True,  # Ctrl-C is for us; we end it in good order
             )
         self.status: int | None = None
+        self._over = False
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
         self._readers = [
@@ -67,7 +68,8 @@ class Conversation:
     def lines(self, patience_s: float) -> Iterator[str | None]:
         """Each line of the script's output; None whenever `patience_s` have passed without one.
 
-        Ends when the script has told its status, or when the process has ended without.
+        Ends when the script has told its status, when the process has ended without, or with
+        `end` in another thread.
         """
         begun = False
         held: str | None = None  # an empty line is ours if the end follows it
@@ -77,7 +79,7 @@ class Conversation:
             except queue.Empty:
                 yield None
                 continue
-            if line is None:
+            if line is None or self._over:
                 return
             if ended := re.fullmatch(rf"{_END} (\d+)", line):
                 self.status = int(ended[1])
@@ -116,6 +118,7 @@ class Conversation:
     def end(self, grace_s: float = 0.0) -> None:
         """Hang up, and end the process if it doesn't by itself within so many seconds."""
         self.hang_up()
+        self._over = grace_s == 0
         for end, wait_s in ((None, grace_s), (self._process.terminate, 2.0)):
             if end:
                 end()
@@ -128,4 +131,6 @@ class Conversation:
             self._process.kill()
             self._process.wait()
         for reader in self._readers:
-            reader.join(1.0)  # whom a process of the wire keeps the pipe open to is a daemon
+            reader.join(0.2)  # a guest that is still to be ended may hold the pipe
+        self._over = True
+        self._lines.put(None)

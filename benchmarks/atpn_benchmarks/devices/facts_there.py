@@ -53,7 +53,7 @@ def machine(device: Device, root: Path) -> dict[str, Any]:
         "uname -m; uname -sr; for what in build.version.release product.manufacturer "
         'product.model; do echo "$(getprop ro.$what 2>/dev/null)"; done'
     )
-    architecture, kernel, release, maker, model = device.ask(script).splitlines()[:5]
+    architecture, kernel, release, maker, model = device.ask(script).split("\n")
     return {
         **facts.machine(root),
         "architecture": architecture,

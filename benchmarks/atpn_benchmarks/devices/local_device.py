@@ -33,4 +33,4 @@ class LocalWire:
 def local_device(name: str, address: str, python: bool) -> PosixDevice:
     """This machine; its Python is the one that runs this."""
     pythons = (shlex.quote(sys.executable),) if python else ()
-    return PosixDevice(name, LocalWire(), Habits(pythons))
+    return PosixDevice(name, LocalWire(), Habits(pythons, variables=False))

@@ -41,6 +41,9 @@ class Habits:
     no_python: str = "on Debian and its kin, type there: sudo apt install python3-venv"
     #: A guest without a line for so long is given up.
     silence_s: float = 900.0
+    #: Whether the variables that name a Python and a folder are about this device: they name what
+    #: is on a board, and this machine may take part in the same run.
+    variables: bool = True
     measures: Measures = "time"
 
 
@@ -212,7 +215,7 @@ class PosixDevice:
 
     def _held_folder(self) -> str:
         """Make the folder, and leave a script there that removes it when we are gone."""
-        asked = os.environ.get(FOLDER_VARIABLE)
+        asked = self._asked(FOLDER_VARIABLE)
         roots = (shlex.quote(asked),) if asked else self._habits.folders
         made = " || ".join(
             f"{{ [ -n {root} ] && f=$(mktemp -d {root}/atpn-bench.XXXXXX 2>/dev/null); }}"
@@ -258,9 +261,12 @@ class PosixDevice:
         if again.status != 0:
             self._left_behind = f"{self._folder} may still be on {self.name}"
 
+    def _asked(self, variable: str) -> str | None:
+        return os.environ.get(variable) if self._habits.variables else None
+
     def _found_python(self) -> PythonThere:
         """The first Python that starts there, if a guest can run on it."""
-        asked = os.environ.get(VARIABLE)
+        asked = self._asked(VARIABLE)
         pythons = (shlex.quote(asked),) if asked else self._habits.pythons
         for command in pythons:
             told = self.told(f"{command} {questions()}")

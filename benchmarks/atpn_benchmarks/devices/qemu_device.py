@@ -31,4 +31,4 @@ def qemu_device(name: str, address: str, python: bool) -> PosixDevice:
     # The guest starts processes of its own, which the system can't do by the path of its Python.
     command = f"env {PYTHON_VARIABLE}={shlex.quote(words)} {words}"
     pythons = (command,) if python else ()
-    return PosixDevice(name, LocalWire(), Habits(pythons, measures="instructions"))
+    return PosixDevice(name, LocalWire(), Habits(pythons, measures="instructions", variables=False))

@@ -106,7 +106,7 @@ class SshWire:
 def ssh_device(name: str, address: str, python: bool) -> PosixDevice:
     """The board at USER@HOST, HOST or either with :PORT; [ADDRESS]:PORT for IPv6."""
     parts = re.fullmatch(r"([^:\[\]]+|(?:[^@]+@)?\[[^\]]+\])(?::(\d+))?", address)
-    if not parts or address.startswith("-"):
+    if not parts or parts[1].startswith("-") or parts[1].endswith("@"):
         raise DeviceError(f"{name} is no address: expected ssh:USER@HOST or ssh:USER@HOST:PORT")
     host = parts[1].replace("[", "").replace("]", "")
     port = int(parts[2]) if parts[2] else None

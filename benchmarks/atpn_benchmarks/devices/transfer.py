@@ -115,8 +115,8 @@ def _hold_room(shell: Shell, size_bytes: int) -> None:
         free = int(found[-1]) * 1024
         if free < size_bytes:
             raise DeviceError(
-                f"{shell.name} has {free / 1e6:.1f} MB left in {shell.folder}, and "
-                f"{size_bytes / 1e6:.1f} MB are to go there: free some, or name another folder "
+                f"{shell.name} has {free / 1e6:.2f} MB left in {shell.folder}, and "
+                f"{size_bytes / 1e6:.2f} MB are to go there: free some, or name another folder "
                 f"there: {FOLDER_VARIABLE}=PATH"
             )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Job:
         return cls(**values)
 
 
-def _with_tuples(entry: dict[str, object]) -> dict[str, object]:
+def _with_tuples(entry: dict[str, Any]) -> dict[str, Any]:
     shapes = entry["shapes"]
     if isinstance(shapes, dict):
         entry = {**entry, "shapes": {name: tuple(shape) for name, shape in shapes.items()}}

@@ -1,4 +1,4 @@
-"""The archive's commands: `conduct JOB.json`, `count JOB.json`, `worker CORES`, `facts`."""
+"""The archive's commands: `conduct`, `count` or `outputs` JOB.json, `worker CORES`, `facts`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Any
 
 #: The archive runs on this Python and later.
 NEEDS_PYTHON = (3, 10)
+
+#: Commands that take a job: time it, count it under an emulator, or compute its outputs.
+JOBS = ("conduct", "count", "outputs")
 
 
 def main() -> int:
@@ -24,25 +27,32 @@ def main() -> int:
 
         worker.main([int(core) for core in sys.argv[2].split(",") if core])
         return 0
-    if command in ("conduct", "count"):
-        from atpn_benchmarks.guest.conductor import Conductor
-        from atpn_benchmarks.guest.job import Job
-        from atpn_benchmarks.guest.process import this_guest
-        from atpn_benchmarks.guest.region_counter import RegionCounter
-
-        path, command_line = Path(sys.argv[2]).resolve(), this_guest()
-        job = Job.read(path)
-        os.chdir(path.parent)
-        work = Conductor if command == "conduct" else RegionCounter
-        work(job, command_line, _tell).perform()
+    if command in JOBS:
+        _perform(command, Path(sys.argv[2]).resolve())
         return 0
     if command == "facts":
         from atpn_benchmarks.guest import facts
 
         _tell({"event": "facts", "machine": facts.machine()})
         return 0
-    print(f"error: {command!r} came; expected worker, conduct, count or facts", file=sys.stderr)
+    print(f"error: {command!r} came; expected {', '.join(JOBS)}, worker or facts", file=sys.stderr)
     return 2
+
+
+def _perform(command: str, path: Path) -> None:
+    """A job, in its own folder."""
+    from atpn_benchmarks.guest.conductor import Conductor
+    from atpn_benchmarks.guest.job import Job
+    from atpn_benchmarks.guest.one_by_one import OneByOne, count, take_outputs
+    from atpn_benchmarks.guest.process import this_guest
+
+    guest = this_guest()
+    job = Job.read(path)
+    os.chdir(path.parent)
+    if command == "conduct":
+        Conductor(job, guest, _tell).perform()
+    else:
+        OneByOne(job, guest, _tell).perform(count if command == "count" else take_outputs)
 
 
 def _tell(event: dict[str, Any]) -> None:

@@ -77,22 +77,13 @@ class Worker:
             "modules": [name for name in sys.modules if name not in before],
         }
 
-    def verify(
-        self, images: str, faces: list[bool], expected: str, statistics: list[str] | None = None
-    ) -> Answer:
-        """Hold the file against the reference on the golden crops, by its target's limits.
-
-        With `statistics` by those of its limits alone.
-        """
+    def verify(self, images: str, faces: list[bool], expected: str) -> Answer:
+        """Hold the file against the reference on the golden crops, by its target's limits."""
         with np.load(expected, allow_pickle=False) as archive:
             outputs = {name: archive[name] for name in archive.files}
         crops = np.load(images, allow_pickle=False)
         golden = Golden(("",) * len(crops), crops, np.array(faces, bool), outputs)
-        limits = tuple(
-            limit
-            for limit in target_named(self._entry.target).limits
-            if statistics is None or limit.statistic in statistics
-        )
+        limits = target_named(self._entry.target).limits
         found = verify(self._session, golden, limits, signature=self._entry.signature)
         return {"complaint": found.complaint, "rows": [asdict(row) for row in found.rows]}
 

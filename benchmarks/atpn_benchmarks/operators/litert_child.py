@@ -11,7 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from atpn_benchmarks.operators.litert_library import ProfiledModel
+import numpy as np
+
+from atpn_benchmarks.operators.litert_library import ProfiledModel, noise
 from atpn_benchmarks.operators.operator_profile import timed
 
 #: Runs of a kind before they are timed, and of one round.
@@ -41,7 +43,7 @@ def main() -> None:
 
 
 def open_plain(path: Path, kernels: str, threads: int) -> Any:
-    """The interpreter that everything else is timed with."""
+    """The interpreter that everything else is timed with, its inputs filled with noise."""
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kinds = {
@@ -52,6 +54,9 @@ def open_plain(path: Path, kernels: str, threads: int) -> Any:
         str(path), num_threads=threads, experimental_op_resolver_type=kinds[kernels]
     )
     interpreter.allocate_tensors()
+    for slot in interpreter.get_input_details():
+        values = noise(tuple(slot["shape"]), np.dtype(slot["dtype"]))
+        interpreter.set_tensor(slot["index"], values)
     return interpreter
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from atpn_deploy.errors import MissingToolError
 
 Handle = ctypes.c_void_p
@@ -19,6 +22,10 @@ FIRST = "LiteRT::Run[buffer registration]"
 RUNTIME_OPTIONS, CPU_OPTIONS = b"runtime_options_string", b"xnnpack"
 #: The accelerator to run on: the processor.
 PROCESSOR = 1
+#: How a buffer is locked that is written to.
+WRITE = 1
+#: Element types of inputs by the library's number.
+ELEMENTS = {1: "float32", 2: "int32", 3: "uint8", 4: "int64", 7: "int16", 9: "int8", 10: "float16"}
 
 
 class Layout(ctypes.Structure):
@@ -88,6 +95,8 @@ class ProfiledModel:
         if self._profiler.value is None:
             raise LiteRTError("this version of LiteRT made no profiler")
         self._inputs = self._buffers("Input")
+        for buffer in self._inputs:
+            self._fill(buffer)
         self._outputs = self._buffers("Output")
 
     def run(self) -> tuple[Event, ...]:
@@ -152,6 +161,20 @@ class ProfiledModel:
             ).value
         return buffers
 
+    def _fill(self, buffer: int) -> None:
+        """Write noise: what lies in memory may be slow to compute with."""
+        handle, kind, size = Handle(buffer), TensorType(), ctypes.c_size_t()
+        self._call("LiteRtGetTensorBufferTensorType", handle, ctypes.byref(kind))
+        self._call("LiteRtGetTensorBufferPackedSize", handle, ctypes.byref(size))
+        if kind.element not in ELEMENTS:
+            return
+        dtype = np.dtype(ELEMENTS[kind.element])
+        values = noise((size.value // dtype.itemsize,), dtype)
+        place = Handle()
+        self._call("LiteRtLockTensorBuffer", handle, ctypes.byref(place), WRITE)
+        ctypes.memmove(place, values.ctypes.data, values.nbytes)
+        self._call("LiteRtUnlockTensorBuffer", handle)
+
     def _add(self, options: Handle, key: bytes, text: str) -> None:
         """Add a block of options."""
         free = ctypes.CFUNCTYPE(None, Handle)(lambda data: None)
@@ -170,6 +193,13 @@ class ProfiledModel:
         status = getattr(self._library, function)(*arguments)
         if status:
             raise LiteRTError(f"{function} returned {status}")
+
+
+def noise(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """The same noise each time: 0..1, or 0..100 in integers."""
+    random = np.random.default_rng(0).random(shape)
+    scale = 1 if np.issubdtype(dtype, np.floating) else 100
+    return (random * scale).astype(dtype)
 
 
 def _library() -> ctypes.CDLL:

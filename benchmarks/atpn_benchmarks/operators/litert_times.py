@@ -53,7 +53,7 @@ def profile(
         how=HOW[kernels],
         threads=threads,
         runs=len(told["elapsed_us"]),
-        whole_s=whole_median_s(told["whole"]),
+        whole_s=whole_median_s(told["whole"], threads),
         operators=_operators(graph, told, counted),
         delegation=_delegation(graph, told["events"]),
     )
@@ -85,8 +85,8 @@ def _told(path: Path, arguments: Sequence[str]) -> dict[str, Any]:
             f"was ended by signal {-done.returncode}" if done.returncode < 0 else f"failed: {last}"
         )
         raise ArtifactError(
-            f"{path}: LiteRT's profiler {how}; expected a file that LiteRT runs, and the version "
-            "of ai-edge-litert in constraints.txt"
+            f"{path}: LiteRT's profiler {how}; expected a file whose shapes are all fixed, and "
+            "the version of ai-edge-litert in constraints.txt"
         )
     told: dict[str, Any] = json.loads(done.stdout)
     return told

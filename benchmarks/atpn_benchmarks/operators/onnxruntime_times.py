@@ -7,6 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +58,7 @@ def profile(path: Path, rounds: int = 40, threads: int = 1) -> OperatorProfile:
         how="ONNX Runtime's own clock, which counts what its profiler notes of each node as well",
         threads=threads,
         runs=len(same),
-        whole_s=whole_median_s(whole),
+        whole_s=whole_median_s(whole, threads),
         operators=tuple(
             OperatorTime(
                 name=name,
@@ -116,8 +117,21 @@ def _by_run(events: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
 
 
 def _identity(event: Mapping[str, Any]) -> tuple[str, str]:
-    """(name, kind) of a node."""
-    return event["name"].removesuffix(KERNEL), event["args"]["op_name"]
+    """(name, kind) of a node; a convolution's kind tells its window: `Conv 5x5 depthwise`."""
+    return event["name"].removesuffix(KERNEL), event["args"]["op_name"] + _window(event["args"])
+
+
+def _window(arguments: Mapping[str, Any]) -> str:
+    """What the weights of a convolution say: its second input of four dimensions holds them."""
+    if "Conv" not in arguments["op_name"]:
+        return ""
+    shapes = [shape for entry in arguments["input_type_shape"] for shape in entry.values()]
+    images = [shape for shape in shapes if len(shape) == 4]
+    if len(images) <= 1:  # in one dimension
+        return ""
+    outputs, inputs, height, width = images[1]
+    depthwise = " depthwise" if inputs == 1 < outputs else ""
+    return f" {height}x{width}{depthwise}"
 
 
 def _counted(name: str, counted: Mapping[str, Counted]) -> Counted:
@@ -128,8 +142,9 @@ def _counted(name: str, counted: Mapping[str, Counted]) -> Counted:
     found = counted.get(name) or counted.get(stem) or Counted()
     if found.module or not stem.startswith("/"):
         return found
-    # A traced name holds the path of its module, whichever operator then stands there.
-    return replace(found, module=traced_label(stem))
+    # A traced name holds the path of its module and then operators, which begin with a capital.
+    parts = traced_label(stem).split(".")
+    return replace(found, module=".".join(takewhile(lambda part: not part[:1].isupper(), parts)))
 
 
 def _filled(modules: list[str], kinds: list[str]) -> list[str]:

@@ -12,7 +12,7 @@ from atpn_benchmarks.results import Delegation, OperatorTime
 #: (wall, processor) seconds of one run.
 Timed = tuple[float, float]
 #: A run whose thread had the processor for less of it than this was preempted, and is left out
-#: unless that leaves fewer than `ENOUGH` of all.
+#: where that leaves `ENOUGH` of all.
 UNDISTURBED, ENOUGH = 0.95, 0.1
 
 #: Profilers write whole microseconds, rounded down: on average half of one is lost.
@@ -47,22 +47,33 @@ class OperatorProfile:
 
 
 @dataclass(frozen=True)
-class ModuleTime:
-    """What the operators of one module take together."""
+class GroupTime:
+    """What some operators take together."""
 
-    module: str
+    name: str  # their module, or their kind
     operators: int
     median_s: float  # sum of their medians
     macs: int
 
 
-def by_module(operators: Iterable[OperatorTime], depth: int = 2) -> tuple[ModuleTime, ...]:
+def by_module(operators: Iterable[OperatorTime], depth: int = 2) -> tuple[GroupTime, ...]:
     """Operators added up by the first `depth` parts of their module's path, slowest first."""
+    return _grouped(operators, lambda one: ".".join(one.module.split(".")[:depth]))
+
+
+def by_kind(operators: Iterable[OperatorTime]) -> tuple[GroupTime, ...]:
+    """Operators added up by their kind, slowest first: with XNNPACK that is the kernel."""
+    return _grouped(operators, lambda one: one.kind)
+
+
+def _grouped(
+    operators: Iterable[OperatorTime], key: Callable[[OperatorTime], str]
+) -> tuple[GroupTime, ...]:
     groups: dict[str, list[OperatorTime]] = {}
     for operator in operators:
-        groups.setdefault(".".join(operator.module.split(".")[:depth]), []).append(operator)
+        groups.setdefault(key(operator), []).append(operator)
     found = (
-        ModuleTime(name, len(own), sum(o.median_s for o in own), sum(o.macs for o in own))
+        GroupTime(name, len(own), sum(o.median_s for o in own), sum(o.macs for o in own))
         for name, own in groups.items()
     )
     return tuple(sorted(found, key=lambda group: -group.median_s))
@@ -86,10 +97,13 @@ def timed(step: Callable[[], object]) -> Timed:
     return time.perf_counter() - wall, time.thread_time() - processor
 
 
-def whole_median_s(runs: Sequence[Sequence[float]]) -> float:
+def whole_median_s(runs: Sequence[Sequence[float]], threads: int) -> float:
     """Median of whole runs that were not preempted; others share a core with somebody's work.
 
-    An operator is so short that its median needs no such care; a run of milliseconds does.
+    Where nearly all were, that of one thread's time on the processor stands for it. An operator is
+    so short that its median needs no such care; a run of milliseconds does.
     """
     kept = [wall for wall, processor in runs if processor >= UNDISTURBED * wall]
-    return median(kept if len(kept) >= ENOUGH * len(runs) else [wall for wall, _ in runs])
+    if len(kept) >= ENOUGH * len(runs):
+        return median(kept)
+    return median(processor if threads == 1 else wall for wall, processor in runs)

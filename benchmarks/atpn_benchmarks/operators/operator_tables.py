@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,12 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atpn_benchmarks.operators.operator_profile import ModuleTime, OperatorProfile, by_module
+from atpn_benchmarks.operators.operator_profile import (
+    GroupTime,
+    OperatorProfile,
+    by_kind,
+    by_module,
+)
 from atpn_benchmarks.results import Delegation, OperatorTime
 from atpn_exporters.tables import counted, plural
 
@@ -20,14 +26,27 @@ SHOWN = 20
 CLOSE = 0.1
 
 
+def slowest(operators: tuple[OperatorTime, ...]) -> tuple[OperatorTime, ...]:
+    """Operators by their time, the slowest first."""
+    return tuple(sorted(operators, key=lambda operator: -operator.median_s))
+
+
+#: What a row of a table can be, and how the operators become such rows.
+WAYS: Mapping[str, Callable[[tuple[OperatorTime, ...]], Sequence[GroupTime | OperatorTime]]] = {
+    "module": by_module,
+    "kind": by_kind,
+    "operator": slowest,
+}
+
+
 def profile_table(profile: OperatorProfile, by: str, shown: int = SHOWN) -> RenderableType:
-    """The slowest modules or operators of a file, then what the sum leaves out."""
+    """The slowest rows of a file, each a module, kind or operator, then what the sum leaves out."""
     title = f"{profile.file} on {profile.runtime}, {profile.kernels} kernels"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    rows = by_module(profile.operators) if by == "module" else slowest(profile.operators)
+    rows = WAYS[by](profile.operators)
     cells = [_cells(row, profile.sum_s) for row in rows[:shown]]
     # What is too long for the terminal is cut from the operators' kinds.
-    table.add_column(f"{by}, {'operators' if by == 'module' else 'kind'}")
+    table.add_column(f"{by}, {'kind' if by == 'operator' else 'operators'}")
     for place, heading in enumerate(("us", "share", "MMAC", "GMAC/s"), 1):
         width = max(len(str(text)) for text in (heading, *(row[place] for row in cells)))
         table.add_column(heading, justify="right", no_wrap=True, min_width=width)
@@ -37,14 +56,9 @@ def profile_table(profile: OperatorProfile, by: str, shown: int = SHOWN) -> Rend
     if profile.delegation is not None:
         lines.append(Text(delegation_line(profile.delegation)))
     if len(rows) > shown:
-        lines.append(Text(f"{len(rows) - shown} more rows in --json", style="dim"))
+        lines.append(Text(f"{plural(len(rows) - shown, 'more row')} in --json", style="dim"))
     lines.append(Text(f"{plural(profile.runs, 'profiled run')}; {profile.how}", style="dim"))
     return Group(table, *lines)
-
-
-def slowest(operators: tuple[OperatorTime, ...]) -> tuple[OperatorTime, ...]:
-    """Operators by their time, the slowest first."""
-    return tuple(sorted(operators, key=lambda operator: -operator.median_s))
 
 
 def delegation_line(delegation: Delegation) -> str:
@@ -72,10 +86,10 @@ def rate(macs: int, seconds: float) -> float:
     return macs / seconds if macs and seconds else 0.0
 
 
-def _cells(row: ModuleTime | OperatorTime, total_s: float) -> list[str | Text]:
+def _cells(row: GroupTime | OperatorTime, total_s: float) -> list[str | Text]:
     speed = rate(row.macs, row.median_s)
-    if isinstance(row, ModuleTime):
-        name, more = row.module or "the network as a whole", str(row.operators)
+    if isinstance(row, GroupTime):
+        name, more = row.name or "the network as a whole", str(row.operators)
     else:
         name, more = row.name, row.kind
     return [

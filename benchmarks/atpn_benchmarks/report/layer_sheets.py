@@ -15,9 +15,10 @@ from atpn_exporters.tables import plural
 
 
 def modules_sheet(found: Layers) -> Sheet:
-    """Modules, slowest first."""
+    """Modules, or a peer's kinds of operator, slowest first."""
+    name = "kind" if found.row.peer else "module"
     heads = (
-        Head("module", "module", numeric=False),
+        Head("module", name, numeric=False),
         Head("time", "time", "us"),
         Head("share", "share"),
         Head("operators", "operators"),
@@ -26,7 +27,7 @@ def modules_sheet(found: Layers) -> Sheet:
         Head("rate", "rate", "GMAC/s"),
     )
     rows = tuple(_module_row(part) for part in found.modules)
-    return Sheet("modules", "By module", heads, rows)
+    return Sheet("modules", f"By {name}", heads, rows)
 
 
 def operators_sheet(found: Layers) -> Sheet:

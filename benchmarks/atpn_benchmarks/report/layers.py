@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from atpn_benchmarks.results import OperatorTime, Row
@@ -36,6 +35,7 @@ class Layers:
 
     row: Row
     seconds: float  # of all operators together
+    #: By kind if the file is a peer, else as follows.
     parts: tuple[Part, ...]  # by the first word of the module's name, in the network's order
     modules: tuple[Part, ...]  # by its first two, slowest first
     operators: tuple[OperatorTime, ...]  # the slowest, slowest first
@@ -49,11 +49,11 @@ def layers(row: Row) -> Layers | None:
         return None
     ordered = sorted(row.operators, key=lambda each: -each.median_s)
     rest = ordered[LISTED:]
-    modules = grouped(row.operators, 2)
+    parts, modules = (grouped(row, words) for words in (1, 2))
     return Layers(
         row,
         sum(each.median_s for each in row.operators),
-        grouped(row.operators, 1),
+        parts,
         tuple(sorted(modules, key=lambda part: -part.seconds)),
         tuple(ordered[:LISTED]),
         len(rest),
@@ -61,12 +61,16 @@ def layers(row: Row) -> Layers | None:
     )
 
 
-def grouped(operators: Sequence[OperatorTime], words: int) -> tuple[Part, ...]:
-    """Operators by the first `words` words of their modules' names, in order of appearance."""
+def grouped(row: Row, words: int) -> tuple[Part, ...]:
+    """Operators by the first `words` words of their modules' names, in order of appearance.
+
+    Those of a peer by their kind: what its modules are called says nothing.
+    """
     groups: dict[str, list[OperatorTime]] = {}
-    for each in operators:
-        groups.setdefault(".".join(each.module.split(".")[:words]) or WHOLE, []).append(each)
-    total = sum(each.median_s for each in operators)
+    for each in row.operators:
+        name = each.kind if row.peer else ".".join(each.module.split(".")[:words])
+        groups.setdefault(name or WHOLE, []).append(each)
+    total = sum(each.median_s for each in row.operators)
     return tuple(
         Part(
             name,

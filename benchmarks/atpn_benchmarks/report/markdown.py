@@ -9,7 +9,7 @@ from atpn_benchmarks.report.file_sheets import files_sheet, threads_sheet, unmea
 from atpn_benchmarks.report.ratio_sheets import ratios_sheet
 from atpn_benchmarks.report.ratios import ratio_table
 from atpn_benchmarks.report.sheet import Cell, Sheet
-from atpn_benchmarks.report.standing import first_threads, standings
+from atpn_benchmarks.report.standing import distinct, first_threads, flaws
 from atpn_benchmarks.report.terms import moment
 from atpn_benchmarks.results import Run
 from atpn_exporters.tables import plural
@@ -24,7 +24,7 @@ SPECIAL = re.compile(r"([\\`*_\[\]#|<>~&])")
 
 def markdown(run: Run) -> str:
     """The machine, a row a file, threads, ratios to peers, and what has no figure that holds."""
-    return "\n\n".join(_parts(run)) + "\n"
+    return "\n\n".join(_parts(distinct(run))) + "\n"
 
 
 def _parts(run: Run) -> Iterator[str]:
@@ -36,11 +36,9 @@ def _parts(run: Run) -> Iterator[str]:
         f"atpn-deploy {run.version}"
     )
     yield table(files_sheet(run).only(*COLUMNS))
-    flaws = [each for each in standings(run) if not each.holds]
-    if flaws:
-        yield "\n".join(
-            f"- {escaped(e.row.title)}: {escaped(f'{e.state}: {e.flaw}')}" for e in flaws
-        )
+    complaints = flaws(run)
+    if complaints:
+        yield "\n".join(f"- {escaped(each.told)}" for each in complaints)
     threads = threads_sheet(run)
     if threads is not None and threads.rows:
         yield table(threads)

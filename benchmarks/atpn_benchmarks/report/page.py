@@ -34,7 +34,14 @@ from atpn_benchmarks.report.palette import DARK, LIGHT
 from atpn_benchmarks.report.ratio_sheets import interval, ratios_sheet, times
 from atpn_benchmarks.report.ratios import RatioTable, ratio_table
 from atpn_benchmarks.report.sheet import Sheet
-from atpn_benchmarks.report.standing import Standing, first_threads, standings
+from atpn_benchmarks.report.standing import (
+    Complaint,
+    Standing,
+    distinct,
+    first_threads,
+    flaws,
+    standings,
+)
 from atpn_benchmarks.report.terms import (
     condition_facts,
     machine_facts,
@@ -88,7 +95,8 @@ class Section:
     threads: int
     models: tuple[tuple[str, str], ...]  # networks of ours and the path of their shapes
     cards: tuple[Card, ...]
-    flawed: tuple[Standing, ...]
+    flawed: int  # files whose figures do not hold
+    flaws: tuple[Complaint, ...]
     scatters: tuple[Plot, ...]
     bars: tuple[Bars, ...]
     roofs: tuple[Plot, ...]
@@ -158,6 +166,7 @@ def _constants() -> dict[str, Any]:
 
 def section(run: Run, key: str) -> Section:
     """Everything that the page shows of one run."""
+    run = distinct(run)
     found, ratios = standings(run), ratio_table(run)
     models = own_models(found)
     listed = [each for row in run.rows if (each := layers(row)) is not None]
@@ -167,7 +176,8 @@ def section(run: Run, key: str) -> Section:
         first_threads(run),
         tuple((name, SHAPES[OURS[n % len(OURS)]]) for n, name in enumerate(models)),
         tuple(_card(pick, ratios) for pick in picks(found)),
-        tuple(each for each in found if not each.holds),
+        sum(not each.holds for each in found),
+        flaws(run),
         tuple(scatter(found, *size) for size in SIZES) if found else (),
         tuple(bars(found, width) for width, _ in SIZES) if found else (),
         _roofs(found, run),

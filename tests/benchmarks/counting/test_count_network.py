@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from torch import Tensor, nn
 
@@ -142,6 +144,13 @@ def test_table_5_has_the_paper_s_rows_beside_ours(networks: dict[str, NetworkCou
         "| atpn (tracking branch), counted | 0.189 | 0.0169 |",
         "| atpn-lite (tracking branch), counted | 0.108 | 0.0168 |",
     ]
+
+
+def test_the_page_shows_both_tables_as_they_are_counted(networks: dict[str, NetworkCount]) -> None:
+    both = [networks["atpn"], networks["atpn-lite"]]
+    rows = (to_markdown(table_2(both)) + to_markdown(table_5(both))).splitlines()
+    page = (Path(__file__).parents[3] / "docs" / "profiler.md").read_text().splitlines()
+    assert [row for row in rows if row.startswith("|") and row not in page] == []
 
 
 def test_config_of_the_totals_is_the_shipped_one() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from atpn_benchmarks.counting.count import count
+from atpn_benchmarks.counting.fusion import with_products
 from atpn_benchmarks.counting.graph import Graph, Layer, Node, Value, Vocabulary
 from atpn_benchmarks.counting.liveness import alive_bytes
 from atpn_benchmarks.counting.module_sums import by_module
@@ -19,13 +20,14 @@ WORDS = Vocabulary(
         "linear": Layer("linear"),
         "matmul": Layer("matmul", bias=None),
     },
-    free=frozenset(("add", "relu", "quantize", "dequantize", "norm", "unpack")),
+    free=frozenset(("add", "mul", "relu", "quantize", "dequantize", "norm", "sum", "unpack")),
     channel_axis=1,
     views=frozenset(("reshape",)),
     quantizing=frozenset(("quantize",)),
     dequantizing=frozenset(("dequantize",)),
     activations=frozenset(("relu",)),
     trained={"norm": (1,)},
+    products={"mul": "sum"},
     hybrid=True,
 )
 
@@ -34,8 +36,9 @@ def graph(
     nodes: Iterable[Node], *values: Value, given: str = "x", made: tuple[str, ...] = ("y",)
 ) -> CountedGraph:
     table = {value.name: value for value in values}
-    modules = {node.outputs[0]: node.label for node in nodes}
-    return count(Graph(tuple(nodes), table, (given,), made), WORDS, modules)
+    modules = {node.result: node.label for node in nodes}
+    whole = Graph(tuple(nodes), table, (given,), made)
+    return count(with_products(whole, WORDS), WORDS, modules)
 
 
 def tensor(name: str, *shape: int, dtype: str = "float32") -> Value:
@@ -120,6 +123,12 @@ def test_a_layer_of_unknown_shape_is_listed(unknown: str) -> None:
     assert (found.macs, found.uncounted) == (0, {"conv": 1})
 
 
+def test_a_layer_without_weights_and_an_operator_without_a_result_are_listed() -> None:
+    nodes = [node("linear", "x", "", out="y"), Node("assign", "assign", ("x",), ())]
+    found = cost(graph(nodes, tensor("x", 1, 8), tensor("y", 1, 4)))
+    assert found.uncounted == {"assign": 1, "linear": 1}
+
+
 @pytest.mark.parametrize(
     ("data", "weights", "arithmetic"),
     [
@@ -189,6 +198,37 @@ def test_casts_around_a_float_kernel_stay() -> None:
     assert [operator.kind for operator in found.operators] == ["dequantize", "conv", "quantize"]
     assert cost(found).int8_macs == 0
     assert cost(found).moved_bytes == (32 + 128) + (128 + 48 + 384) + (384 + 96)
+
+
+PRODUCT = (
+    node("dequantize", "stored", out="w"),
+    node("mul", "w", "x", out="p"),
+    node("sum", "p", "axes"),
+)
+PRODUCT_VALUES = (
+    held("stored", 1, 7, 7, 8, dtype="int8"),
+    tensor("w", 1, 7, 7, 8),
+    tensor("x", 1, 7, 7, 8),
+    tensor("p", 1, 7, 7, 8),
+    held("axes", 2, dtype="int32"),
+    tensor("y", 1, 1, 1, 8),
+)
+
+
+def test_a_product_with_constants_that_is_summed_up_is_a_layer() -> None:
+    found = cost(graph(PRODUCT, *PRODUCT_VALUES))
+    assert (found.macs, found.parameters) == (7 * 7 * 8, 7 * 7 * 8)
+    assert found.int8_macs == 0  # its weights are unpacked when the file is loaded
+
+
+def test_a_product_that_is_read_elsewhere_too_is_none() -> None:
+    nodes = (*PRODUCT, node("add", "p", "p", out="z"))
+    assert cost(graph(nodes, *PRODUCT_VALUES, tensor("z", 1, 7, 7, 8))).macs == 0
+
+
+def test_a_product_of_two_features_is_none() -> None:
+    nodes = (node("mul", "x", "x", out="p"), PRODUCT[2])
+    assert cost(graph(nodes, *PRODUCT_VALUES[2:])).macs == 0
 
 
 def test_an_activation_is_not_fused_where_the_layer_s_result_is_read_twice() -> None:

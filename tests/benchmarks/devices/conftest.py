@@ -6,6 +6,7 @@ import getpass
 import os
 import shlex
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -142,6 +143,7 @@ def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         f"AuthorizedKeysFile {folder}/authorized_keys\nStrictModes no\nUsePAM no\n"
         "PasswordAuthentication no\nKbdInteractiveAuthentication no\n"
         "PermitRootLogin prohibit-password\nLogLevel VERBOSE\n"
+        "SetEnv SHLVL=2\n"  # bash reads ~/.bashrc for ssh, which may be slow, but not that deep
     )
     command = [program("sshd"), "-D", "-e", "-f", str(config)]
     with privilege_folder(), serving(command, folder, port, getpass.getuser()) as server:
@@ -153,7 +155,7 @@ def sshd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 def dropbear(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """dropbear as root, whose home is the test's folder in a mount namespace of its own.
 
-    It reads ~/.ssh/authorized_keys alone, and hands no environment on.
+    It reads ~/.ssh/authorized_keys alone, and hands no environment on. ~/small has 64 KiB.
     """
     alone = ["unshare", "--mount", "--propagation", "private"]
     if os.getuid() or subprocess.run([*alone, "true"], capture_output=True).returncode:
@@ -161,6 +163,7 @@ def dropbear(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     prepare(folder)
     home = folder / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
+    (home / "small").mkdir()
     shutil.copy(folder / "authorized_keys", home / ".ssh" / "authorized_keys")
     (folder / "passwd").write_text(f"root:x:0:0:root:{home}:/bin/sh\n")
     subprocess.run(
@@ -178,7 +181,8 @@ def dropbear(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     (folder / "host.pub").write_text(public)
     port = free_port()
     start = (
-        f"mount --bind {folder}/passwd /etc/passwd && exec {program('dropbear')} -F -E -s -m "
+        f"mount --bind {folder}/passwd /etc/passwd && mount -t tmpfs -o size=64k none {home}/small"
+        f" && exec {program('dropbear')} -F -E -s -m "
         f"-p 127.0.0.1:{port} -r {folder}/dropbear.key -P {folder}/pid"
     )
     with serving([*alone, "sh", "-c", start], folder, port, "root") as server:
@@ -249,7 +253,9 @@ def adb_server(folder: Path, monkeypatch: pytest.MonkeyPatch, *inside: str) -> I
     monkeypatch.setenv(FOLDER_VARIABLE, str(folder))  # there is no /data/local/tmp here
     command = [*inside, program("adb"), "nodaemon", "server"]
     with (folder / "server.log").open("wb") as log:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        server = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     try:
         until = time.monotonic() + 20
         while not (folder / "adb").is_socket():
@@ -258,7 +264,7 @@ def adb_server(folder: Path, monkeypatch: pytest.MonkeyPatch, *inside: str) -> I
             time.sleep(0.02)
         yield Phones(folder)
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGTERM)  # a phone that was started beside it too
         server.wait()
 
 

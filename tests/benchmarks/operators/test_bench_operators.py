@@ -34,4 +34,4 @@ def test_a_way_that_there_is_not(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         main()
     assert stop.value.code == 2
-    assert "--by takes module or operator, not 'layer'" in capsys.readouterr().err
+    assert "--by takes module, kind, operator, not 'layer'" in capsys.readouterr().err

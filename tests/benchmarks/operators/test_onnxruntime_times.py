@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atpn_benchmarks.operators.counted import Counted
-from atpn_benchmarks.operators.onnxruntime_times import _counted, _filled
+from atpn_benchmarks.operators.onnxruntime_times import _counted, _filled, _window
 from atpn_benchmarks.operators.timing import profile
 
 SIDE, CHANNELS = 28, 16
@@ -51,7 +51,7 @@ def _node(kind, inputs, name, **attributes):
 @pytest.mark.needs("onnx", "onnxruntime")
 def test_a_fused_node_has_the_modules_and_multiply_adds_of_its_layer(traced, tmp_path):
     found = profile(traced, rounds=3)
-    layers = {o.module: o.macs for o in found.operators if o.kind == "Conv" or o.macs}
+    layers = {o.module: o.macs for o in found.operators if o.kind == "Conv 3x3" or o.macs}
     weights = CHANNELS * CHANNELS * 9
     assert list(layers.values()) == [weights * SIDE**2, weights * (SIDE - 2) ** 2]
     assert [name.split(".")[:2] for name in layers] == [["low", "stem"], ["low", "second"]]
@@ -69,9 +69,21 @@ def test_names_that_the_optimiser_wrote_lead_to_their_layer():
     assert _counted("/low/stem/act/Relu_output_0_nchwc", counted).macs == 7
     assert _counted("fused Conv_3_token_12", counted).macs == 5
     assert _counted("/high/high.0/conv/Conv_token_4", counted) == Counted("high.0.conv")
+    assert _counted("/heatmap/Gather_1/SliceFusion", counted) == Counted("heatmap")
     assert _counted("ReorderOutput_token_1", counted) == Counted()
 
 
 def test_nodes_that_the_optimiser_put_in_belong_to_what_they_serve():
     kinds = ["Conv", "ReorderOutput", "ReorderInput", "Conv", "Add"]
     assert _filled(["a", "", "", "b", ""], kinds) == ["a", "a", "b", "b", "b"]
+
+
+def test_a_convolution_tells_its_window():
+    def window(kind: str, *shapes: list[int]) -> str:
+        return _window({"op_name": kind, "input_type_shape": [{"float": s} for s in shapes]})
+
+    image = [1, 48, 28, 28]
+    assert window("Conv", image, [48, 1, 5, 5], [48]) == " 5x5 depthwise"
+    assert window("QLinearConv", image, [], [], [24, 48, 1, 1], [24]) == " 1x1"
+    assert window("Add", image, image) == ""
+    assert window("ConvTranspose", [1, 48, 28]) == ""

@@ -20,6 +20,7 @@ from atpn_benchmarks.report.markdown import markdown
 from atpn_benchmarks.report.ratio_sheets import ratio_cell, ratios_sheet, times
 from atpn_benchmarks.report.ratios import ratio_table
 from atpn_benchmarks.report.sheet import Cell, Sheet
+from atpn_benchmarks.report.standing import distinct, flaws
 from atpn_benchmarks.report.terminal import terminal_tables
 from atpn_benchmarks.report.terms import moment, settings_facts
 from atpn_benchmarks.results import OperatorTime, Run
@@ -221,3 +222,22 @@ def test_what_is_not_known_is_said_so(phone: Run) -> None:
     assert dict(settings_facts(phone))["others used meanwhile"] == "not known"
     assert moment("yesterday") == "yesterday"
     assert moment("2026-11-23T07:01:02+02:00") == "2026-11-23 05:01 UTC"
+
+
+def test_operators_of_a_peer_go_by_their_kind(run: Run) -> None:
+    peer = replace(run.rows[-10], peer=True, operators=run.rows[0].operators)
+    found = layers(peer)
+    assert found is not None
+    assert {part.name for part in found.parts} == {
+        *("Convolution (NHWC, F32) IGEMM", "Depthwise", "RSQRT"),
+    }
+
+
+def test_files_of_one_reason_stand_together_and_of_one_title_apart(run: Run) -> None:
+    rows = [replace(row, state="invalid", reason="too loud", title="x") for row in run.rows[:3]]
+    found = distinct(replace(run, rows=(*rows, *run.rows[3:])))
+    assert flaws(found)[0].told == (
+        "atpn-lite-fp32.tflite, atpn-lite-fp16.tflite, atpn-lite-dynamic-int8.tflite: "
+        "invalid: too loud"
+    )
+    assert found.rows[3].title == run.rows[3].title

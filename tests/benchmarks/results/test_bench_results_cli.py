@@ -17,6 +17,7 @@ from atpn_benchmarks.results_file import read_run, write_run
 from atpn_deploy.cli import bench_compare, bench_history
 
 INT8 = "atpn-lite-int8.tflite"
+QUIET = ("--relative-to", "nothing", "--run-to-run", "0%")
 Typed = Callable[..., int]
 
 
@@ -58,11 +59,7 @@ def test_compare_ends_with_0_where_nothing_is_asked(typed: Typed, capsys) -> Non
         (("last~2", "last", "--fail-if-slower", "5%"), 1),
         (("last~2", "last~1", "--fail-if-slower", "5%"), 0),
         (("a.json", "slow.json", "--fail-if-slower", "5%", "--relative-to", "nothing"), 3),
-        (
-            ("a.json", "slow.json", "--fail-if-slower", "5%", "--relative-to", "nothing")
-            + ("--run-to-run", "0%"),
-            1,
-        ),
+        (("a.json", "slow.json", "--fail-if-slower", "5%", *QUIET), 1),
     ],
 )
 def test_the_exit_status_is_the_verdict(
@@ -117,6 +114,21 @@ def test_history_lists_the_runs_newest_first(typed: Typed, capsys) -> None:
     assert "8 of 8" in out
 
 
+def test_names_with_brackets_are_shown_as_they_are(typed: Typed, capsys, maker) -> None:
+    run = replace(maker.run(8, ours={"net[1].onnx": 1e-3}), device="ssh:pi@[fe80::1]")
+    History().append(run)
+    write_run(run, Path("b.json"))
+    other = maker.run(7, ours={"net[1].onnx": 1e-3}, hashes="c")
+    write_run(maker.changed(other, "net[1].onnx", size_bytes=3), Path("c.json"))
+
+    assert typed(bench_history.main) == 0
+    assert typed(bench_compare.main, "b.json", "c.json") == 0
+
+    out = capsys.readouterr().out
+    assert "ssh:pi@[fe80::1]" in out
+    assert out.count("net[1].onnx") == 3  # its time, its size, its hash
+
+
 def test_history_of_a_file_is_its_course_on_each_machine(typed: Typed, capsys, maker) -> None:
     run = maker.run(4)
     History().append(replace(run, machine=replace(run.machine, cpu="Cortex-A76")))
@@ -153,6 +165,7 @@ def test_history_exports_a_run_as_it_was_measured(typed: Typed, capsys) -> None:
         (("--file", "none.onnx"), "has no timed file none.onnx; it has atpn-fp32.onnx, "),
         (("--file", INT8, "--relative-to", "x"), "has no timed file x"),
         (("--relative-to", "x"), "--relative-to needs --file NAME"),
+        (("--export", "last", "x.json", "--json", "-"), "leave out --file and --json"),
         (("--export", "nope", "x.json"), "nope is neither a file nor the id"),
         (("--export", "last", "none/x.json"), "cannot write none/x.json"),
     ],
@@ -187,14 +200,14 @@ def test_bars_follow_the_values(values: list[float | None], bars: str) -> None:
     assert sparkline(values) == bars
 
 
-def test_a_run_without_the_other_file_has_no_ratio(typed: Typed, maker) -> None:
-    lone = maker.run(5, peers={})
-    History().append(lone)
+def test_a_run_without_a_valid_other_file_has_no_ratio(typed: Typed, maker) -> None:
+    History().append(maker.changed(maker.run(4), "peer0.tflite", state="invalid", reason="busy"))
+    History().append(maker.run(5, peers={}))
     history = History()
 
     (course,) = courses(
         INT8, history.figures(INT8), "peer0.tflite", history.figures("peer0.tflite")
     )
 
-    assert [point.value is None for point in course.points] == [False, False, False, True]
-    assert not course.points[3].holds
+    assert [point.value is None for point in course.points] == [False, False, False, True, True]
+    assert not course.points[4].holds

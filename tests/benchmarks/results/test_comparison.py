@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from atpn_benchmarks.arm.counts import InstructionCounts
 from atpn_benchmarks.comparison import Change, Comparison, compare
 from atpn_benchmarks.results import Cost, Delegation, Drift, OperatorTime, Row, Run
 from atpn_deploy.errors import ResultsError
@@ -48,7 +49,7 @@ def test_what_became_faster_is_told(run, maker) -> None:
 
 def test_one_row_of_twenty_is_called_changed_by_chance_and_no_more(maker) -> None:
     """200 pairs of runs of one machine that moves, with files that move a little of their own."""
-    small, ours = replace(maker, rounds=12, burst=2, intervals=False), {INT8: 1e-3}
+    small, ours = replace(maker, rounds=12, burst=2), {INT8: 1e-3}
     rows = marked = 0
     for trial in range(TRIALS):
         old = small.run(trial, ours=ours, file_moves=0.01)
@@ -62,8 +63,8 @@ def test_one_row_of_twenty_is_called_changed_by_chance_and_no_more(maker) -> Non
 
 
 def test_a_file_is_not_its_own_reference(maker) -> None:
-    """All files are the same; one moved: it is seen against the others, which it would drag."""
-    old, new = maker.run(1), maker.run(2, slower={"peer0.tflite": 1.5})
+    """Of five files that are the same one moved: neither mean nor scatter of the rest holds it."""
+    old, new = maker.run(1, ours={}), maker.run(2, ours={}, slower={"peer0.tflite": 1.5})
 
     comparison = compare(old, new)
 
@@ -187,33 +188,28 @@ def test_a_new_kernel_is_the_same_machine_and_is_said(run: Run, maker) -> None:
     assert "atpn-deploy was 0.1.0 and is 0.2.0" in warnings
 
 
-def test_an_invalid_row_is_not_compared_and_the_reason_is_said(run: Run, maker) -> None:
-    new = maker.run(2)
-    new = maker.changed(
-        new, INT8, state="invalid", timings=broken(new.rows[0], "40 samples (at least 200)")
-    )
-    comparison = compare(run, new)
-
-    assert INT8 not in [change.name for change in comparison.changes]
-    assert [(row.name, row.reason) for row in comparison.not_compared] == [
-        (INT8, "invalid in the second run: 40 samples (at least 200)")
-    ]
-    assert comparison.not_compared[0].before
-
-
 def test_an_invalid_row_is_no_reference(run: Run, maker) -> None:
-    old = maker.changed(run, "peer0.tflite", timings=broken(run.row("peer0.tflite"), "throttled"))
+    old = maker.changed(run, "peer0.tflite", state="invalid", reason="throttled")
 
     assert "peer0.tflite" not in compare(old, maker.run(2, hashes="c")).references[0].names
 
 
-@pytest.mark.parametrize("state", ["not timed", "failed", "partial", "not run"])
-def test_a_row_that_was_lost_is_said_with_its_reason(run: Run, maker, state: str) -> None:
-    new = maker.changed(maker.run(2), INT8, state=state, reason="it is off by 2 px", timings=())
+def test_a_timing_that_breaks_a_rule_is_not_compared_whatever_its_row_says(run, maker) -> None:
+    old = maker.changed(run, INT8, timings=broken(run.rows[0], "throttled"))
+
+    (refused,) = compare(old, maker.run(2)).not_compared
+    assert (refused.name, refused.reason) == (INT8, "without valid samples in the first run")
+
+
+@pytest.mark.parametrize("state", ["invalid", "not timed", "failed", "partial", "not run"])
+def test_a_row_that_does_not_hold_is_said_with_its_reason(run: Run, maker, state: str) -> None:
+    new = maker.changed(maker.run(2), INT8, state=state, reason="it is off by 2 px")
     comparison = compare(run, new)
 
-    assert [(r.name, r.reason) for r in comparison.not_compared] == [
-        (INT8, f"{state} in the second run: it is off by 2 px")
+    assert INT8 not in [change.name for change in comparison.changes]
+
+    assert [(r.name, r.before, r.reason) for r in comparison.not_compared] == [
+        (INT8, True, f"{state} in the second run: it is off by 2 px")
     ]
     assert facts_of(comparison, INT8)["state"] == ("timed", f"{state}: it is off by 2 px")
 
@@ -282,6 +278,28 @@ def test_every_other_fact_that_changed_is_said(run: Run, maker) -> None:
         "operators: CONV_2D": (1, 2),
         "operators: PAD": (0, 1),
     }
+
+
+def counted(instructions: int, vector: int, core: str = "cortex-a76") -> InstructionCounts:
+    return InstructionCounts(
+        core, instructions, {"vector": vector, "load": instructions - vector}, 1e-5
+    )
+
+
+def test_instructions_are_told_where_they_differ_beyond_their_spread(run: Run, maker) -> None:
+    old = maker.changed(run, INT8, instructions=counted(19_000_000, 10_000_000))
+    new = maker.run(2)
+
+    same = maker.changed(new, INT8, instructions=counted(19_010_000, 10_000_000))
+    more = maker.changed(new, INT8, instructions=counted(20_000_000, 10_000_000))
+    other = maker.changed(new, INT8, instructions=counted(1, 1, "cortex-a53"))
+
+    assert facts_of(compare(old, same), INT8) == {}
+    assert facts_of(compare(old, more), INT8) == {
+        "instructions": (19_000_000, 20_000_000),
+        "instructions: load": (9_000_000, 10_000_000),
+    }
+    assert facts_of(compare(old, other), INT8) == {"emulated core": ("cortex-a76", "cortex-a53")}
 
 
 @pytest.mark.parametrize(

@@ -95,12 +95,8 @@ def test_json_has_figures_and_verdicts(comparison: Comparison) -> None:
 def test_a_row_that_is_the_reference_says_so(run: Run, maker) -> None:
     comparison = compare(run, maker.run(2), relative_to=INT8)
 
-    (row,) = [line for line in shown(comparison).splitlines() if INT8 in line and "ms" not in line][
-        -1:
-    ]
     assert "the reference" in shown(comparison)
     assert "relative to atpn-lite-int8.tflite, which moved by" in shown(comparison)
-    assert row
 
 
 def test_without_a_gate_there_is_no_verdict_of_one(comparison: Comparison) -> None:

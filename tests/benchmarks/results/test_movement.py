@@ -131,3 +131,9 @@ def test_files_of_one_run_share_their_redrawn_rounds(run: Run, maker) -> None:
     move, twin = move_of(timing, later), move_of(timing, later)
 
     assert beside(move, [twin], RunToRun(0.0, "given")).high == pytest.approx(1.0)
+
+
+def test_two_runs_are_redrawn_each_by_itself(run: Run) -> None:
+    timing = run.rows[0].timings[0]
+
+    assert move_of(timing, timing).redrawn.std() > 0

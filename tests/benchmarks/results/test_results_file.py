@@ -118,7 +118,10 @@ def _set(place: tuple[str | int, ...], value: object) -> Callable[[dict[str, Any
         (_set(("rows", 0, "size_bytes"), 12.0), r"rows\.0\.size_bytes: .*integer, got 12\.0"),
         (_set(("rows", 0, "peer"), 1), r"rows\.0\.peer: .*boolean, got 1"),
         (_set(("rows", 0, "state"), "fine"), r"rows\.0\.state: .*'timed'.*got \"fine\""),
-        (_set(("rows", 0, "colour"), 1), r"does not know the field rows\.0\.colour; .* by 0\.1\.0"),
+        (
+            _set(("rows", 0, "colour"), 1),
+            r"does not know the field rows\.0\.colour, written by 0\.1\.0",
+        ),
         (
             _set(("rows", 0, "timings", 0, "wall_s", 3), None),
             r"rows\.0\.timings\.0\.wall_s\.3: .*null",

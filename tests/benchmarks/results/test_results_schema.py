@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from atpn_benchmarks import results
 from atpn_benchmarks.results import Run
 from atpn_benchmarks.results_file import run_text
 from atpn_benchmarks.results_schema import json_schema
+from atpn_deploy.cli.bench import app
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 SCHEMA_FILE = DOCS / "bench-results.schema.json"
@@ -100,7 +100,10 @@ def test_a_drift_that_is_null_follows_the_schema(run: Run) -> None:
     assert complaints(found, schema, schema, "run") == []
 
 
-@pytest.mark.parametrize("record", [*sorted(json_schema()["$defs"]), "Run"])
+RECORDS = {"Run": json_schema()} | json_schema()["$defs"]
+
+
+@pytest.mark.parametrize("record", sorted(RECORDS))
 def test_the_page_tells_every_field(record: str) -> None:
     page = (DOCS / "bench-results.md").read_text()
     section = re.search(rf"^### {record}\b.*?(?=^##|\Z)", page, re.MULTILINE | re.DOTALL)
@@ -108,4 +111,35 @@ def test_the_page_tells_every_field(record: str) -> None:
     cells = re.findall(r"^\| (`[^|]*) \|", section[0], re.MULTILINE)
     told = {name for cell in cells for name in re.findall(r"`(\w+)`", cell)}
 
-    assert told == {field.name for field in fields(getattr(results, record))}
+    assert told == set(RECORDS[record]["properties"])
+
+
+@pytest.mark.needs("onnx", "onnxruntime")
+def test_what_atpn_bench_writes_follows_the_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer of one addition, timed in earnest, beside a file that is not there."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = [1, 8]
+    node = helper.make_node("Add", ["x", "x"], ["y"])
+    ends = [helper.make_tensor_value_info(n, TensorProto.FLOAT, shape) for n in ("x", "y")]
+    graph = helper.make_graph([node], "sum", ends[:1], ends[1:])
+    opset = [helper.make_opsetid("", 17)]
+    (tmp_path / "peers").mkdir()
+    onnx.save(
+        helper.make_model(graph, opset_imports=opset, ir_version=8), tmp_path / "peers" / "sum.onnx"
+    )
+    monkeypatch.setenv("ATPN_BENCH_HISTORY", str(tmp_path / "kept.sqlite"))
+    words = (tmp_path / "none.onnx", "--peers", tmp_path / "peers", "--no-peaks", "--quick")
+    few = ("--samples", "10", "--seconds", "0.01", "--json", tmp_path / "run.json")
+
+    made = CliRunner().invoke(app, [str(word) for word in (*words, *few)])
+
+    assert (tmp_path / "run.json").exists(), str(made.exception)
+    found = json.loads((tmp_path / "run.json").read_text())
+    schema = json_schema()
+    assert complaints(found, schema, schema, "run") == []
+    assert [row["name"] for row in found["rows"]] == ["none.onnx", "sum.onnx"]
+    assert len(found["rows"][-1]["timings"][0]["wall_s"]) >= 10

@@ -153,6 +153,48 @@ def test_two_processes_append_at_once(history: History, run: Run, tmp_path: Path
     }
 
 
+def test_nobody_writes_between_our_reading_and_our_writing(
+    history: History, run: Run, maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    history.append(run)
+    told = []
+    insert = history_module._insert
+
+    def meanwhile(base: sqlite3.Connection, new: Run, packed: bytes) -> None:
+        with closing(sqlite3.connect(history.path, timeout=0, isolation_level=None)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                told.append(str(error))
+        insert(base, new, packed)
+
+    monkeypatch.setattr(history_module, "_insert", meanwhile)
+    history.append(maker.run(2))
+
+    assert told == ["database is locked"]
+    assert len(history.entries()) == 2
+
+
+def test_tables_that_another_process_has_just_made_are_not_made_again(
+    history: History, run: Run, maker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = history_module._version
+    alone: list[bool] = []  # for each look at the version, whether nobody else could write
+
+    def stale(base: sqlite3.Connection, path: Path) -> int:
+        found = version(base, path)
+        alone.append(base.in_transaction)
+        if len(alone) == 1:
+            History(path).append(run)
+        return found
+
+    monkeypatch.setattr(history_module, "_version", stale)
+    history.append(maker.run(2))
+
+    assert alone[-1]
+    assert len(history.entries()) == 2
+
+
 def test_a_writer_that_never_ends_is_told_of(
     history: History, run: Run, maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

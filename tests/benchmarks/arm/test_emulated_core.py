@@ -1,0 +1,146 @@
+"""The real thing: runtimes' own ARM kernels under QEMU, counted and compared."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from atpn_benchmarks.arm.cores import CORES
+from atpn_benchmarks.arm.counting_run import Counted, count_on
+from atpn_benchmarks.arm.counts import InstructionCounts
+from atpn_benchmarks.arm.emulator import Emulator
+from atpn_benchmarks.arm.environment import default_folder
+from atpn_benchmarks.arm.making import open_environment
+from atpn_benchmarks.bench_plan import BenchPlan
+from atpn_benchmarks.candidates import Candidate
+from atpn_benchmarks.devices.naming import named
+from atpn_benchmarks.guest_archive import write_guest
+from atpn_benchmarks.peak_files import peak_files
+from atpn_benchmarks.progress import Silent
+from atpn_benchmarks.results import Row
+
+pytestmark = pytest.mark.needs("qemu-arm", "litert", "onnx")
+
+VECTORS = Path(__file__).parents[2] / "atpn_deploy" / "crop_vectors.json"
+
+Count = Callable[[str], Counted]
+
+#: Tells the machine, the hash of every crop of the vectors, and the box around some points.
+CROPS = """
+import hashlib, json, platform, sys
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+from atpn_deploy.crop import Box, box_around, cut
+
+def pattern(width, height):
+    row, column = np.arange(height)[:, None], np.arange(width)[None, :]
+    checks = 255 * (((row // 8) + (column // 8)) % 2)
+    planes = np.broadcast_arrays((7 * row + 3 * column) % 256, (row * column) % 256, checks)
+    return np.stack(planes, -1).astype(np.uint8)
+
+print(platform.machine())
+for case in json.load(open(sys.argv[2]))["cases"]:
+    crop = cut(pattern(*case["image"]), Box(*case["box"]))
+    assert np.all(np.abs(crop.sum((0, 1), dtype=int) - case["sums"]) <= case["sum_tolerance"])
+    print(hashlib.sha256(crop.tobytes()).hexdigest())
+print(box_around(np.random.default_rng(0).random((98, 2)) * 300))
+"""
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One convolution in each precision and format."""
+    return {path.name: path for path in peak_files(tmp_path_factory.mktemp("files"))}
+
+
+@pytest.fixture(scope="module")
+def count(files: dict[str, Path]) -> Iterator[Count]:
+    """`count(device)` counts an int8 convolution on it, once a module."""
+    done: dict[str, Counted] = {}
+    name, path = next((n, p) for n, p in files.items() if "int8" in n and p.suffix == ".tflite")
+    row = Row(name, name, "", name, "", True, "not run")
+
+    def run(text: str) -> Counted:
+        if text not in done:
+            with named(text) as device:
+                done[text] = count_on(device, BenchPlan((Candidate(row, path),)), Silent())
+        return done[text]
+
+    return run
+
+
+def counts_of(counted: Counted) -> InstructionCounts:
+    (row,) = counted.run.rows
+    assert (row.state, row.reason) == ("counted", "")
+    assert row.instructions is not None
+    return row.instructions
+
+
+def test_a_core_runs_the_kernels_that_are_made_for_it(count: Count) -> None:
+    a76 = counts_of(count("qemu:cortex-a76+caches"))
+    a53 = counts_of(count("qemu:cortex-a53"))
+
+    assert a76.by_class["dot product"] > 0.1 * a76.instructions
+    assert "dot product" not in a53.by_class  # the A53 has no such instruction
+    assert a53.instructions > 1.5 * a76.instructions
+
+
+def test_the_machine_is_the_core_and_says_that_it_is_emulated(count: Count) -> None:
+    run = count("qemu:cortex-a53").run
+
+    assert (run.machine.cpu, run.machine.architecture) == ("Cortex-A53", "aarch64")
+    assert run.machine.board == "emulated by QEMU"
+    assert run.rows[0].kernel_family == "litert-xnnpack"
+
+
+def test_counts_repeat_within_a_run_and_over_processes(
+    count: Count, files: dict[str, Path]
+) -> None:
+    with named("qemu:cortex-a53") as device:
+        row = count("qemu:cortex-a53").run.rows[0]
+        candidate = Candidate(replace(row, state="not run", instructions=None), files[row.name])
+        again = counts_of(count_on(device, BenchPlan((candidate,)), Silent()))
+
+    first = counts_of(count("qemu:cortex-a53"))
+    assert first.spread < 1e-4
+    assert again.instructions == pytest.approx(first.instructions, rel=1e-4)
+
+
+def test_caches_are_simulated_where_they_are_asked_for(count: Count) -> None:
+    counts = counts_of(count("qemu:cortex-a76+caches"))
+
+    assert counts.caches is not None
+    loads = sum(n for kind, n in counts.by_class.items() if kind in ("load", "vector load"))
+    assert 0.9 * loads < counts.caches.loads < 3 * loads  # a pair is two accesses
+    assert 0 < counts.caches.l2_misses <= counts.caches.l1_misses < counts.caches.loads
+    assert counts_of(count("qemu:cortex-a53")).caches is None
+
+
+def test_classes_sum_to_all_instructions(count: Count) -> None:
+    counts = counts_of(count("qemu:cortex-a76+caches"))
+
+    assert sum(counts.by_class.values()) == counts.instructions
+
+
+def test_crops_are_bit_equal_on_arm(tmp_path: Path) -> None:
+    script = tmp_path / "crops.py"
+    script.write_text(CROPS)
+    write_guest(tmp_path / "guest.pyz")
+    emulator = Emulator(open_environment(default_folder()), CORES["cortex-a76"])
+
+    def told(*words: str) -> list[str]:
+        argv = [*words, str(script), str(tmp_path / "guest.pyz"), str(VECTORS)]
+        made = subprocess.run(argv, capture_output=True, text=True, check=True)
+        return made.stdout.splitlines()
+
+    there = told(*emulator.words(str(tmp_path / "region")))
+
+    assert there[0] == "aarch64"
+    assert len(there) == 2 + len(json.loads(VECTORS.read_text())["cases"])
+    assert there[1:] == told(sys.executable)[1:]
