@@ -6,17 +6,24 @@ PYTHON ?= $(shell for p in python3.11 python3; do $$p -c '' 2>/dev/null && echo 
 VENV ?= .venv
 EXPORT_ARGS ?= --format tflite --quantize int8 --force
 PYTEST_ARGS ?=
+ARM_ARGS ?= --device qemu:cortex-a76
 
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: export test lint clean
+.PHONY: export test arm lint clean
 
 export: $(STAMP)
 	$(BIN)/atpn-export $(EXPORT_ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# Instructions on an emulated ARM core, on any x86-64 machine with Debian's apt; needs no root.
+arm: $(STAMP)
+	$(BIN)/atpn-bench setup-arm
+	test -d exported || $(MAKE) export
+	$(BIN)/atpn-bench $(ARM_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -45,7 +45,7 @@ PROGRAMS = {
     "sshd": ("sshd", "ssh", "ssh-keygen"),
     "dropbear": ("dropbear", "dropbearkey", "ssh", "ssh-keygen"),
     "adb": ("adb",),
-    "adbd": ("adbd", "adb", "unshare"),
+    "adbd": ("adbd", "adb", "unshare", "ip"),
 }
 #: Where servers are installed, which a user's own path may lack.
 PROGRAM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/local/sbin:/usr/sbin:/sbin"

@@ -19,12 +19,13 @@ COMMANDS = {
     "count": "atpn_deploy.cli.bench_count",
     "history": "atpn_deploy.cli.bench_history",
     "operators": "atpn_deploy.cli.bench_operators",
+    "setup-arm": "atpn_deploy.cli.bench_setup_arm",
 }
 
 EPILOG = (
     "Further commands, each with --help: compare A B (what changed between two results), history "
     "(what was measured here before), count (parameters and multiply-adds per module), operators "
-    "(time per operator)."
+    "(time per operator), setup-arm (what --device qemu:cortex-a76 runs in)."
 )
 
 
@@ -45,7 +46,7 @@ def bench(
     ] = None,
     device: Annotated[
         list[str] | None,
-        typer.Option(help="local, ssh:USER@HOST or adb:SERIAL; several run at once"),
+        typer.Option(help="local, ssh:USER@HOST, adb:SERIAL or qemu:CORE; several run at once"),
     ] = None,
     threads: Annotated[str, typer.Option(help="numbers of threads, such as 1,2,4")] = "1",
     cores: Annotated[
@@ -145,8 +146,8 @@ def bench(
     outcome = perform(request, console)
     for run in outcome.runs:
         console.print(terminal_tables(run))
-    deliver(outcome.runs, Places(report, markdown, json_, plots, history), console)
-    status = outcome.exit_status
+    unwritten = deliver(outcome.runs, Places(report, markdown, json_, plots, history), console)
+    status = 2 if unwritten else outcome.exit_status
     if earlier is not None and outcome.runs:
         comparison = compare(
             earlier, outcome.runs[0], sources=(str(baseline), "this run"), relative_to=relative_to
@@ -155,7 +156,7 @@ def bench(
         console.print(comparison_table(comparison, verdict))
         status = max(status, verdict.exit_status if verdict is not None else 0)
     console.print(verdict_line(outcome))
-    for complaint in outcome.complaints:
+    for complaint in (*outcome.complaints, *unwritten):
         print(f"error: {complaint}", file=sys.stderr)
     if status:
         raise typer.Exit(status)

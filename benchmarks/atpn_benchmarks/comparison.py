@@ -22,6 +22,8 @@ NOTHING = "nothing"
 #: are scattered round it; of fewer rows nothing is said.
 ALIKE = 0.03
 ALIKE_ROWS = 3
+#: A clock that differs by more than this share is told.
+CLOCK = 0.05
 
 
 @dataclass(frozen=True)
@@ -214,6 +216,7 @@ def _circumstances(old: Run, new: Run) -> list[str]:
     """What was different about the two runs beside their files."""
     told = ["both are the same run"] if old.id == new.id else []
     for what, before, after in (
+        ("the core pinned to", _cores(old), _cores(new)),
         ("the governor", old.before.governor, new.before.governor),
         ("the system", old.machine.system, new.machine.system),
         ("Python", old.machine.python, new.machine.python),
@@ -222,7 +225,15 @@ def _circumstances(old: Run, new: Run) -> list[str]:
     ):
         if before != after:
             told.append(f"{what} was {before or 'unknown'} and is {after or 'unknown'}")
+    then, now = old.before.frequency_hz, new.before.frequency_hz
+    if then and now and abs(math.log(now / then)) > math.log(1 + CLOCK):
+        told.append(f"the clock was {then / 1e9:.2f} GHz and is {now / 1e9:.2f} GHz")
     return told
+
+
+def _cores(run: Run) -> str:
+    """Those that a process is pinned to: a phone's are not alike."""
+    return " ".join(map(str, run.settings.cores))
 
 
 def _doubts(references: Sequence[Reference], changes: Sequence[Change]) -> list[str]:

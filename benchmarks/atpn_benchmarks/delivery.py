@@ -16,6 +16,7 @@ from atpn_benchmarks.report.plots import plots
 from atpn_benchmarks.results import Run
 from atpn_benchmarks.results_file import run_text, write_run
 from atpn_deploy.cli.shell import write_or_print
+from atpn_deploy.errors import AtpnError
 
 
 @dataclass(frozen=True)
@@ -29,29 +30,60 @@ class Places:
     history: Path | None = None
 
 
-def deliver(runs: Sequence[Run], places: Places, console: Console) -> None:
-    """Write every form that was asked for; the history first, which nothing should cost."""
+def deliver(runs: Sequence[Run], places: Places, console: Console) -> list[str]:
+    """Write every form that was asked for; what failed, in a line each, costs the others nothing."""
+    forms = (_history, _json, _report, _plots, _markdown)
+    failed = []
+    for form in forms:
+        try:
+            form(runs, places, console)
+        except AtpnError as error:
+            failed.append(str(error))
+    return failed
+
+
+def _history(runs: Sequence[Run], places: Places, console: Console) -> None:
     history = History(places.history)
     for run in runs:
         history.append(run)
         console.print(f"kept as {run.id} in {history.path}", highlight=False, soft_wrap=True)
+
+
+def _json(runs: Sequence[Run], places: Places, console: Console) -> None:
     if places.json == Path("-"):
         for run in runs:
-            print(run_text(run))
+            print(run_text(run), end="")
     elif places.json is not None:
         for run, path in zip(runs, _paths(places.json, runs, ".json"), strict=True):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            _make(path.parent)
             write_run(run, path)
             _say(path, console)
+
+
+def _report(runs: Sequence[Run], places: Places, console: Console) -> None:
     if places.report is not None and runs:
         html_report(runs, places.report)
         _say(places.report, console)
+
+
+def _plots(runs: Sequence[Run], places: Places, console: Console) -> None:
     if places.plots is not None:
         for run, folder in zip(runs, _paths(places.plots, runs, ""), strict=True):
+            _make(folder)
             plots(run, folder)
             _say(folder, console)
+
+
+def _markdown(runs: Sequence[Run], places: Places, console: Console) -> None:
     if places.markdown is not None:
         write_or_print(places.markdown, "\n".join(markdown(run) for run in runs))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise AtpnError(f"cannot make {folder}: {error.strerror}") from error
 
 
 def _paths(path: Path, runs: Sequence[Run], suffix: str) -> list[Path]:

@@ -94,6 +94,23 @@ def test_a_file_that_is_off_its_reference_is_not_timed(files: Path, own_weights:
 
 
 @pytest.mark.needs(*NEEDS)
+def test_a_place_that_cannot_be_written_costs_the_others_nothing(
+    files: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "history.sqlite").write_text("no history")
+    (tmp_path / "taken").write_text("a file, no folder")
+    result = tmp_path / "new" / "out.json"
+    made = bench(
+        *(files / "right.onnx", *FEW, "--json", result),
+        *("--report", tmp_path / "taken" / "out.html"),
+    )
+    assert made.exit_code == 2
+    assert "history.sqlite is damaged" in made.stderr
+    assert "out.html" in made.stderr
+    assert read_run(result).rows[0].timings
+
+
+@pytest.mark.needs(*NEEDS)
 def test_every_registered_target_has_a_row(files: Path) -> None:
     (files / "cut.onnx").unlink()
     made = bench(*FEW, "--exported", files)

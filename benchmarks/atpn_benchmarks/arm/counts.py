@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CacheCounts:
-    """Accesses of one inference to the simulated data caches, which earlier inferences filled."""
+    """Accesses of one inference to the simulated data caches, which the one before it has filled."""
 
     loads: int
     stores: int

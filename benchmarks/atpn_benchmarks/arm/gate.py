@@ -26,7 +26,7 @@ class Change:
     @property
     def growth(self) -> float:
         """More instructions, as a share of those before; below 0 for fewer."""
-        return self.after.instructions / self.before.instructions - 1
+        return (self.after.instructions - self.before.instructions) / self.before.instructions
 
     @property
     def added(self) -> dict[str, int]:

@@ -32,7 +32,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 #define CLOCK_GETTIME 113    /* of aarch64 */
 #define BUCKETS (1u << 16)
 #define LINE 64              /* bytes of a cache line */
-#define MOST_LINES (1u << 20)
+#define MOST_READINGS (1u << 20)
 
 #if QEMU_PLUGIN_VERSION >= 2
 typedef qemu_plugin_u64 counter;
@@ -89,6 +89,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static char prefix[3072];
 static int with_cache, with_clock;
 static volatile int inside; /* a region */
+static volatile unsigned int region_cpu; /* the thread that began it */
 static struct cache levels[2];
 static uint64_t loads, stores;
 static counter instructions;
@@ -129,20 +130,17 @@ static int hit(struct cache *cache, uint64_t line)
     return 0;
 }
 
-/* Outside a region too: what is in the caches when it begins is what the run before left. */
+/* In regions alone, or the start of the program would take minutes; a region finds in the caches
+ * what the one before has left there. */
 static void on_access(unsigned int cpu, qemu_plugin_meminfo_t info, uint64_t address, void *unused)
 {
-    (void)cpu;
     (void)unused;
+    if (!inside || cpu != region_cpu) return;
     uint64_t last = address + (1u << qemu_plugin_mem_size_shift(info)) - 1;
-    pthread_mutex_lock(&lock);
-    if (inside) {
-        if (qemu_plugin_mem_is_store(info)) stores++;
-        else loads++;
-    }
+    if (qemu_plugin_mem_is_store(info)) stores++;
+    else loads++;
     for (uint64_t line = address / LINE; line <= last / LINE; line++)
         if (!hit(&levels[0], line)) hit(&levels[1], line);
-    pthread_mutex_unlock(&lock);
 }
 
 static struct block *block_of(const struct qemu_plugin_tb *tb)
@@ -181,8 +179,9 @@ static void on_translation(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
                                          QEMU_PLUGIN_CB_NO_REGS, QEMU_PLUGIN_MEM_RW, NULL);
 }
 
-static void begin_region(void)
+static void begin_region(unsigned int cpu)
 {
+    region_cpu = cpu;
     for (size_t bucket = 0; bucket < BUCKETS; bucket++)
         for (struct block *block = blocks[bucket]; block; block = block->next)
             block->before = read_counter(&block->executions);
@@ -232,7 +231,7 @@ static void end_region(uint64_t tag)
 static void on_clock(void)
 {
     struct timespec now;
-    if (!inside || reading_count == MOST_LINES) return;
+    if (!inside || reading_count == MOST_READINGS) return;
     clock_gettime(CLOCK_MONOTONIC, &now);
     readings[reading_count].ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
     readings[reading_count++].instructions = since_begin();
@@ -242,11 +241,11 @@ static void on_syscall(qemu_plugin_id_t id, unsigned int cpu, int64_t number, ui
                        uint64_t tag, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6,
                        uint64_t a7, uint64_t a8)
 {
-    (void)id, (void)cpu, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
+    (void)id, (void)a3, (void)a4, (void)a5, (void)a6, (void)a7, (void)a8;
     if (number != MARK && !(with_clock && number == CLOCK_GETTIME)) return;
     pthread_mutex_lock(&lock);
     if (number == CLOCK_GETTIME) on_clock();
-    else if (what == 1) begin_region();
+    else if (what == 1) begin_region(cpu);
     else if (what == 2 && inside) end_region(tag);
     pthread_mutex_unlock(&lock);
 }
@@ -279,7 +278,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_
         fprintf(stderr, "atpn-regions: needs out=PREFIX, and l1= and l2= with cache=on\n");
         return -1;
     }
-    if (with_clock && !(readings = calloc(MOST_LINES, sizeof *readings))) return -1;
+    if (with_clock && !(readings = calloc(MOST_READINGS, sizeof *readings))) return -1;
     instructions = new_counter();
     qemu_plugin_register_vcpu_tb_trans_cb(id, on_translation);
     qemu_plugin_register_vcpu_syscall_cb(id, on_syscall);

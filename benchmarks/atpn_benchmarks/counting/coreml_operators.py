@@ -18,7 +18,6 @@ ORDER = {
     "conv": ("x", "weight", "bias"),
     "conv_transpose": ("x", "weight", "bias"),
     "linear": ("x", "weight", "bias"),
-    "matmul": ("x", "y"),
     "constexpr_affine_dequantize": ("quantized_data",),
     "constexpr_blockwise_shift_scale": ("data",),
     "constexpr_cast": ("source_val",),
@@ -33,7 +32,6 @@ VOCABULARY = Vocabulary(
         "conv": Layer("conv"),
         "conv_transpose": Layer("deconv"),
         "linear": Layer("linear"),
-        "matmul": Layer("matmul", bias=None),
     },
     free=frozenset(
         """

@@ -78,7 +78,7 @@ def _multiply_adds(
     if layer.rule == "product":
         return result.elements
     if layer.rule == "matmul":
-        return (result.elements or 0) * data.shape[node.depth_axis]
+        return (result.elements or 0) * data.shape[-1]
     places = data if layer.rule == "deconv" else result
     axis = -1 if layer.rule == "linear" else channel_axis
     channels = (places.shape or ())[axis]

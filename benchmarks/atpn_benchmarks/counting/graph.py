@@ -67,8 +67,6 @@ class Node:
     position: int = 0  # in the file's own list of operators
     #: The runtime computes it in integers, and takes the casts around it away.
     integer: bool = False
-    #: Which side of a matrix product's first factor is summed over.
-    depth_axis: int = -1
     fused: tuple[str, ...] = ()  # kinds of activations that it computes as well
     layer: Layer | None = None  # what it is beyond its kind: a layer written as other operators
 

@@ -70,13 +70,18 @@ def test_errors_and_band_are_of_what_was_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mean", "worst", "good"), [(0.1, 0.1, True), (0.11, 0.11, False), (0.0, 0.31, False)]
+    ("errors", "good"),
+    [
+        ((0.1, -0.1, 0.1), True),
+        ((0.1, -0.1, 0.13), False),  # 11 % mean
+        ((0.0, 0.0, 0.0, 0.3), True),
+        ((0.0, 0.0, 0.0, -0.31), False),  # 31 % worst
+    ],
 )
-def test_a_fit_is_good_within_both_limits(mean: float, worst: float, good: bool) -> None:
-    others = (len_ := 4) * (mean * 5 - worst) / 4 / len_ if worst > mean else mean
-    ones = [LeftOut(str(n), 1.0, 1.0 + others) for n in range(4)]
+def test_a_fit_is_good_within_both_limits(errors: tuple[float, ...], good: bool) -> None:
+    left_out = tuple(LeftOut(str(n), 100.0, 100.0 + 100 * e) for n, e in enumerate(errors))
 
-    assert Fit(BOARD, 1.0, (*ones, LeftOut("w", 1.0, 1.0 + worst))).good == good
+    assert Fit(BOARD, 1.0, left_out).good == good
 
 
 def test_an_error_that_is_no_number_is_not_good() -> None:

@@ -122,7 +122,7 @@ def test_a_folder_that_can_not_be_made_is_told(bench: Workbench, tmp_path: Path)
     (tmp_path / "file").touch()
     bench.workshop = replace(bench.workshop, folder=tmp_path / "file" / "arm")
 
-    with pytest.raises(ArmError, match="can't write to .*file/arm: Not a directory"):
+    with pytest.raises(ArmError, match=r"can't write to .*file/arm: Not a directory"):
         bench.make()
 
 
@@ -188,7 +188,7 @@ def test_remove_takes_an_environment_and_nothing_else(bench: Workbench, tmp_path
 def test_another_qemu_must_be_there(tmp_path: Path) -> None:
     emulator = next(part for part in parts.PARTS if part.name == "emulator")
 
-    with pytest.raises(ArmError, match="no QEMU at .*absent; expected a qemu-aarch64"):
+    with pytest.raises(ArmError, match=r"no QEMU at .*absent; expected a qemu-aarch64"):
         emulator.make(Workshop(tmp_path, "", tmp_path / "absent"), tmp_path / "emulator")
 
 

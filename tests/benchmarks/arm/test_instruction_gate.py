@@ -45,10 +45,6 @@ def row(name: str, state: str = "counted", reason: str = "", peer: bool = False)
     )
 
 
-def verdict(after: Taken, limit: float = 0.01) -> object:
-    return judge("cortex-a76", {"a": BEFORE}, [row("a")], {"a": after}, limit)
-
-
 def test_what_is_within_the_limit_passes() -> None:
     gate = judge("cortex-a76", {"a": BEFORE}, [row("a")], {"a": BEFORE}, 0.01)
     edge = replace(BEFORE, instructions=1_010_000)

@@ -249,6 +249,11 @@ def test_no_ssh_client_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> 
     assert "install openssh-client" in error_of("ssh:board")
 
 
+def test_a_board_is_asked_every_few_seconds_and_never_for_a_password() -> None:
+    for command in (SshWire("a", None).holding("true"), SshWire("a", None).running("true")):
+        assert {"ServerAliveInterval=5", "ServerAliveCountMax=3", "BatchMode=yes"} <= set(command)
+
+
 @pytest.mark.parametrize("address", ["a:b", "-oProxyCommand=x", "a:1:2", "user@", "[::1"])
 def test_a_wrong_address_is_refused(address: str) -> None:
     with pytest.raises(DeviceError, match=r"expected ssh:USER@HOST or ssh:USER@HOST:PORT"):

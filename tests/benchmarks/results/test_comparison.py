@@ -194,6 +194,23 @@ def test_an_invalid_row_is_no_reference(run: Run, maker) -> None:
     assert "peer0.tflite" not in compare(old, maker.run(2, hashes="c")).references[0].names
 
 
+def test_other_cores_and_another_clock_are_said(run: Run) -> None:
+    new = replace(
+        run,
+        id="another",
+        settings=replace(run.settings, cores=(4, 5)),
+        before=replace(run.before, governor="powersave", frequency_hz=1.8e9),
+    )
+    close = replace(run, id="another", before=replace(run.before, frequency_hz=3.0e9))
+
+    assert compare(run, new).warnings == (
+        "the core pinned to was 1 and is 4 5",
+        "the governor was performance and is powersave",
+        "the clock was 3.10 GHz and is 1.80 GHz",
+    )
+    assert compare(run, close).warnings == ()
+
+
 def test_a_timing_that_breaks_a_rule_is_not_compared_whatever_its_row_says(run, maker) -> None:
     old = maker.changed(run, INT8, timings=broken(run.rows[0], "throttled"))
 
