@@ -31,7 +31,7 @@ class Places:
 
 
 def deliver(runs: Sequence[Run], places: Places, console: Console) -> list[str]:
-    """Write every form that was asked for; what failed, in a line each, costs the others nothing."""
+    """Write every form that was asked for; what failed, a line each, costs others nothing."""
     forms = (_history, _json, _report, _plots, _markdown)
     failed = []
     for form in forms:

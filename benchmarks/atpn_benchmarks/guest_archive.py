@@ -29,20 +29,24 @@ def write_guest(path: Path) -> None:
 
 #: Package to the modules of it that travel.
 ROOTS = {
-    "atpn_deploy": (atpn_deploy, "*.py"),
-    "atpn_exporters": (atpn_exporters, "**/*.py"),
-    "atpn_benchmarks": (atpn_benchmarks, "guest/*.py"),
+    "atpn_deploy": (atpn_deploy, ("*.py",)),
+    "atpn_exporters": (atpn_exporters, ("**/*.py",)),
+    "atpn_benchmarks": (
+        atpn_benchmarks,
+        ("guest/*.py", "operators/__init__.py", "operators/litert_library.py"),
+    ),
 }
 
 
 def guest_modules() -> list[Path]:
     """The source files that go into the archive."""
     found = []
-    for package, pattern in ROOTS.values():
+    for package, patterns in ROOTS.values():
         if package.__file__ is None:
             raise ValueError(f"{package.__name__} has no __init__.py")
         init = Path(package.__file__)
-        found += sorted({init, *init.parent.glob(pattern)})
+        modules = {module for pattern in patterns for module in init.parent.glob(pattern)}
+        found += sorted({init, *modules})
     return found
 
 

@@ -33,6 +33,7 @@ class Heard:
     failed: dict[str, Event] = field(default_factory=dict)
     samples: dict[Key, Samples] = field(default_factory=dict)
     regions: dict[str, Event] = field(default_factory=dict)
+    operators: dict[str, Event] = field(default_factory=dict)
     outputs: dict[str, Event] = field(default_factory=dict)
     memory: dict[Key, Event] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -68,6 +69,8 @@ class Heard:
             self.failed[name] = event
         elif kind == "regions":
             self.regions[name] = event
+        elif kind == "operators":
+            self.operators[name] = event
         elif kind == "outputs":
             self.outputs[name] = event
         elif kind == "memory":

@@ -8,9 +8,9 @@ A 2x2 deconvolution with stride 2 touches each input pixel once: it is a 1x1 con
 times the channels, whose results are then laid out as 2x2 cells. Integers come out equal to the
 last bit, because sums and rescaling stay what they are; it takes two thirds of the time.
 
-A float linear layer of one row whose outputs do not fill XNNPACK's tiles is computed with a kernel
-for six rows, five of them for nothing: with outputs of weight zero, which are cut off again, it
-takes two thirds of the time here and a quarter of the instructions on a Cortex-A76.
+A float linear layer of one row costs far more where its outputs do not fill XNNPACK's tiles: with
+outputs of weight zero, which are cut off again, the landmarks' 196 take two thirds of the time here
+and a quarter of the instructions on a Cortex-A76.
 """
 
 from __future__ import annotations
@@ -120,7 +120,9 @@ def _product_and_sum(graph: _Rewriting, op: Any) -> list[Any] | None:
     shape = [int(side) for side in graph.tensor(source).shape]
     whole = shape == [int(side) for side in graph.tensor(weights).shape]
     one = [int(side) for side in graph.tensor(output).shape][1:3] == [1, 1]
-    if graph.tensor(output).type != schema.TensorType.FLOAT32 or not (whole and one):
+    plain = not op.builtinOptions.fusedActivationFunction
+    plain &= op.builtinOptions.padding == schema.Padding.VALID
+    if graph.tensor(output).type != schema.TensorType.FLOAT32 or not (whole and one and plain):
         return None
     bias = int(op.inputs[2]) if len(op.inputs) > 2 else -1
     product = graph.like(output, "/product", shape)
@@ -144,7 +146,12 @@ def _convolution_to_cells(graph: _Rewriting, op: Any) -> list[Any] | None:
     channels, height, width, inputs = (int(side) for side in graph.tensor(weights).shape)
     strides = (op.builtinOptions.strideH, op.builtinOptions.strideW)
     dtypes = (schema.TensorType.FLOAT32, schema.TensorType.INT8)
-    if graph.tensor(output).type not in dtypes or not height == width == strides[0] == strides[1]:
+    apart = height == width == strides[0] == strides[1]
+    rows, columns = (int(side) for side in graph.tensor(source).shape[1:3])
+    size = [int(side) for side in graph.tensor(output).shape[1:3]]
+    plain = not op.builtinOptions.fusedActivationFunction
+    plain &= size == [rows * height, columns * width]
+    if graph.tensor(output).type not in dtypes or not (apart and plain):
         return None
     cells = height * width
     for tensor in graph.stored(weights):
@@ -153,7 +160,6 @@ def _convolution_to_cells(graph: _Rewriting, op: Any) -> list[Any] | None:
     for index in biases:
         for tensor in graph.stored(index):
             _reorder(graph, tensor, (channels, 1, 1), [cells * channels], cells)
-    rows, columns = (int(side) for side in graph.tensor(source).shape[1:3])
     spread = graph.like(output, CELLS, [1, rows, columns, cells * channels])
     convolving = schema.Conv2DOptionsT()
     convolving.strideH = convolving.strideW = 1

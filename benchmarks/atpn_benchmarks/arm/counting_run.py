@@ -5,23 +5,26 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from atpn_benchmarks.arm.counts import MOST_SPREAD, InstructionCounts
+from atpn_benchmarks.arm.operator_counts import READERS, alone, operator_counts
 from atpn_benchmarks.arm.region_file import Region, read_region
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.bench_run import GraphFacts, machine_of, read_graphs
 from atpn_benchmarks.candidates import Candidate, distinct
 from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
 from atpn_benchmarks.devices.qemu_device import REGIONS
+from atpn_benchmarks.guest.job import Job
 from atpn_benchmarks.heard import Event, Heard
 from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Listener
 from atpn_benchmarks.results import SCHEMA, Conditions, Row, Run, Settings, State
 from atpn_deploy import __version__
+from atpn_deploy.errors import AtpnError
 
 #: Inferences before the regions: the second still fills what a runtime keeps between calls.
 WARMUP = 2
@@ -35,9 +38,12 @@ class Counted:
     regions: Mapping[str, Region]
 
 
-def count_on(device: Device, plan: BenchPlan, listener: Listener) -> Counted:
+def count_on(
+    device: Device, plan: BenchPlan, listener: Listener, *, operators: bool = False
+) -> Counted:
     """Count one inference of everything on an open device, one thread.
 
+    With `operators` each of its operators, too, by the profiler of the file's runtime.
     What the files compute is not looked at; `atpn-parity --device` does that. Raises DeviceError
     where nothing came at all.
     """
@@ -47,17 +53,20 @@ def count_on(device: Device, plan: BenchPlan, listener: Listener) -> Counted:
     with tempfile.TemporaryDirectory(prefix="atpn-bench-") as scratch:
         shown = replace(plan, threads=(1,), cores=(), warmup=WARMUP, peaks=False)
         job, files = packed([replace(c, golden=None) for c in candidates], shown, Path(scratch))
+        if operators:
+            job, files = _with_operators(job, files, candidates, Path(scratch))
         listener.begin(device.name, len(job.entries))
         lost = _perform(device, files, heard)
-        regions = {
-            name: [_pulled(device, event, tag, Path(scratch)) for tag in event["tags"]]
-            for name, event in heard.regions.items()
-            if not lost
-        }
+        regions, by_operator = {}, {}
+        for name, event in heard.regions.items() if not lost else ():
+            regions[name] = [_pulled(device, event, tag, Path(scratch)) for tag in event["tags"]]
+        for name, event in heard.operators.items() if not lost else ():
+            by_operator[name] = _pulled(device, event, event["tag"], Path(scratch))
     if not heard.begin:
         raise DeviceError(lost or f"{device.name}: the guest said nothing")
     graphs, uncounted = read_graphs(candidates)
     rows = [_row(candidate, heard, regions, graphs, device, lost) for candidate in candidates]
+    rows, untold = _told_operators(rows, candidates, heard, by_operator)
     machine = replace(machine_of(heard.begin["machine"]), memory_bytes=0)  # this machine's
     unknown = Conditions("", None, None)
     run = Run(
@@ -74,9 +83,49 @@ def count_on(device: Device, plan: BenchPlan, listener: Listener) -> Counted:
         competing_load=None,
         timer_overhead_s=0.0,
         rows=tuple(rows),
-        problems=(*uncounted, *filter(None, (lost,))),
+        problems=(*uncounted, *untold, *filter(None, (lost,))),
     )
     return Counted(run, {name: found[-1] for name, found in regions.items()})
+
+
+def _with_operators(
+    job: Job, files: Mapping[str, Path], candidates: Sequence[Candidate], scratch: Path
+) -> tuple[Job, dict[str, Path]]:
+    """The job with a file for the profiler beside each whose runtime has one."""
+    paths = {candidate.row.name: candidate for candidate in candidates}
+    entries, added = [], {}
+    for number, entry in enumerate(job.entries):
+        candidate = paths[entry.name]
+        if candidate.path is not None and candidate.path.suffix in READERS:
+            there = f"operators-{number}{candidate.path.suffix}"
+            (scratch / there).write_bytes(alone(candidate.path, candidate.row.signature or None))
+            entry, added[there] = replace(entry, alone=there), scratch / there
+        entries.append(entry)
+    job = replace(job, entries=tuple(entries))
+    job.save(files["job.json"])
+    return job, {**files, **added}
+
+
+def _told_operators(
+    rows: Sequence[Row],
+    candidates: Sequence[Candidate],
+    heard: Heard,
+    regions: Mapping[str, Region],
+) -> tuple[list[Row], list[str]]:
+    """The rows with their operators, and why some can't be told apart."""
+    found, problems = [], []
+    for row, candidate in zip(rows, candidates, strict=True):
+        region, counts = regions.get(row.name), row.instructions
+        if region is not None and counts is not None and candidate.path is not None:
+            events = heard.operators[row.name]["events"]
+            signature = row.signature or None
+            try:
+                told = operator_counts(candidate.path, signature, events, region.readings)
+                row = replace(row, instructions=replace(counts, operators=told))
+            except AtpnError as error:
+                problems.append(f"operators of {row.name}: {error}")
+        found.append(row)
+    return found, problems
 
 
 def _perform(device: Device, files: Mapping[str, Path], heard: Heard) -> str:

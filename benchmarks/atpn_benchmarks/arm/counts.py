@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CacheCounts:
-    """Accesses of one inference to the simulated data caches, which the one before it has filled."""
+    """Accesses of one inference to simulated data caches, which the one before it has filled."""
 
     loads: int
     stores: int
@@ -19,9 +19,11 @@ class CacheCounts:
 class OperatorCount:
     """One operator of a graph as the runtime's own profiler shows it."""
 
-    name: str
-    kind: str  # operator type: "Conv", "Fully Connected (NC, QS8)"
+    name: str  # as the runtime or the file calls it
+    kind: str  # operator type: "Conv", "CONV_2D"
+    module: str  # PyTorch module that it belongs to; "" for the network as a whole
     instructions: int
+    macs: int = 0
 
 
 @dataclass(frozen=True)

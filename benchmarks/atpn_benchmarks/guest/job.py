@@ -20,6 +20,8 @@ class Entry:
     expected: str = ""  # .npz of the reference's outputs for `Job.images`; "" for a peer
     #: Shapes of a peer's inputs whose file leaves a length open.
     shapes: dict[str, tuple[int, ...]] | None = None
+    #: The file with this signature alone, whose operators are counted; "" where they are not.
+    alone: str = ""
 
 
 @dataclass(frozen=True)

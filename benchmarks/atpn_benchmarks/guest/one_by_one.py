@@ -59,10 +59,13 @@ class OneByOne:
 
 
 def count(job: Job, place: Place, tell: Tell) -> None:
-    """Mark inferences for the emulator, which counts them."""
+    """Mark inferences for the emulator, which counts them; then one operator by operator."""
     place.worker.ask("warm", calls=job.warmup, seconds=0.0)
     regions = place.worker.ask("regions", count=REGIONS)
     tell({"event": "regions", "name": place.entry.name, **regions})
+    if place.entry.alone:
+        told = place.worker.ask("operators", path=place.entry.alone, tag=REGIONS)
+        tell({"event": "operators", "name": place.entry.name, **told})
 
 
 def take_outputs(job: Job, place: Place, tell: Tell) -> None:

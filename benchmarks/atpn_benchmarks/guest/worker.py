@@ -20,6 +20,7 @@ import numpy as np
 
 from atpn_benchmarks.guest.job import Entry
 from atpn_benchmarks.guest.peer_session import open_peer
+from atpn_benchmarks.guest.profiled_run import profiled
 from atpn_benchmarks.guest.regions import mark
 from atpn_deploy.contract import IMAGE
 from atpn_deploy.errors import AtpnError
@@ -104,8 +105,14 @@ class Worker:
 
     def regions(self, count: int) -> Answer:
         """Mark calls one by one for an emulator; it names its files by the process and the tag."""
-        mark(self._session.repeat, count)
-        return {"process": os.getpid(), "tags": list(range(count))}
+        tags = list(range(count))
+        mark(self._session.repeat, tags)
+        return {"process": os.getpid(), "tags": tags}
+
+    def operators(self, path: str, tag: int) -> Answer:
+        """Mark one call under the runtime's profiler; what that noted, operator by operator."""
+        events = profiled(Path(path), lambda call: mark(call, [tag]))
+        return {"process": os.getpid(), "tag": tag, "events": events}
 
     def outputs(self, images: str, to: str) -> Answer:
         """What the file computes of the golden crops, by contract name, into an .npz."""

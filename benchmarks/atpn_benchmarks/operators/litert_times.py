@@ -39,12 +39,12 @@ def profile(
 
     Raises ArtifactError for a file that LiteRT can't run or whose profile can't be read.
     """
-    graph, content = _chosen(path, signature)
+    graph, content = chosen(path, signature)
     with tempfile.TemporaryDirectory() as folder:
         alone = Path(folder) / "alone.tflite"
         alone.write_bytes(content)
         told = _told(path, [str(alone), kernels, str(threads), str(rounds)])
-    counted = _with_modules(graph, counted_positions(path, signature))
+    counted = with_modules(graph, counted_positions(path, signature))
     return OperatorProfile(
         file=path.name,
         signature=graph.signature,
@@ -59,7 +59,7 @@ def profile(
     )
 
 
-def _chosen(path: Path, signature: str | None) -> tuple[Graph, bytes]:
+def chosen(path: Path, signature: str | None) -> tuple[Graph, bytes]:
     """The graph of a signature and a file of it alone, whose operators have the same numbers."""
     model = read_model(path)
     names = [graph.signature for graph in graphs(model)]
@@ -98,14 +98,14 @@ def _operators(
     """One row for each operator of the file that took time, all of its events added up."""
     events = told["events"]
     groups: dict[int, list[int]] = {}  # operator to its events
-    for event, position in enumerate(_positions(graph, events)):
+    for event, position in enumerate(positions(graph, events)):
         groups.setdefault(position, []).append(event)
     return tuple(
         _operator(graph, position, own, told, counted[position]) for position, own in groups.items()
     )
 
 
-def _positions(graph: Graph, events: Sequence[tuple[str, bool, int]]) -> list[int]:
+def positions(graph: Graph, events: Sequence[tuple[str, bool, int]]) -> list[int]:
     """The operator of the file that each event belongs to."""
     alone = {index for _, delegated, index in events if not delegated}
     order = as_run(graph, alone)
@@ -114,7 +114,7 @@ def _positions(graph: Graph, events: Sequence[tuple[str, bool, int]]) -> list[in
     return [order[next(matched)] if delegated else index for _, delegated, index in events]
 
 
-def _with_modules(graph: Graph, counted: dict[int, Counted]) -> dict[int, Counted]:
+def with_modules(graph: Graph, counted: dict[int, Counted]) -> dict[int, Counted]:
     """Every operator's module; what names none belongs to the one whose result it reads."""
     maker: dict[int, str] = {}
     found = {}

@@ -44,12 +44,12 @@ def profile(path: Path, rounds: int = 40, threads: int = 1) -> OperatorProfile:
     import onnxruntime
 
     whole, runs = _measured(path, rounds, threads)
-    shape = [_identity(event) for event in runs[0]]
-    same = [run for run in runs if [_identity(event) for event in run] == shape]
+    shape = [identity(event) for event in runs[0]]
+    same = [run for run in runs if [identity(event) for event in run] == shape]
     elapsed = [[float(event["dur"]) for event in run] for run in same]
     counted = counted_names(path)
-    found = [_counted(name, counted) for name, _ in shape]
-    modules = _filled([entry.module for entry in found], [kind for _, kind in shape])
+    found = [counted_behind(name, counted) for name, _ in shape]
+    modules = filled([entry.module for entry in found], [kind for _, kind in shape])
     return OperatorProfile(
         file=path.name,
         signature="",
@@ -116,7 +116,7 @@ def _by_run(events: Iterable[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return runs
 
 
-def _identity(event: Mapping[str, Any]) -> tuple[str, str]:
+def identity(event: Mapping[str, Any]) -> tuple[str, str]:
     """(name, kind) of a node; a convolution's kind tells its window: `Conv 5x5 depthwise`."""
     return event["name"].removesuffix(KERNEL), event["args"]["op_name"] + _window(event["args"])
 
@@ -134,7 +134,7 @@ def _window(arguments: Mapping[str, Any]) -> str:
     return f" {height}x{width}{depthwise}"
 
 
-def _counted(name: str, counted: Mapping[str, Counted]) -> Counted:
+def counted_behind(name: str, counted: Mapping[str, Counted]) -> Counted:
     """What the file says of the node behind a name, whatever the optimiser has added to it."""
     stem = name
     while ADDED.search(stem):
@@ -147,7 +147,7 @@ def _counted(name: str, counted: Mapping[str, Counted]) -> Counted:
     return replace(found, module=".".join(takewhile(lambda part: not part[:1].isupper(), parts)))
 
 
-def _filled(modules: list[str], kinds: list[str]) -> list[str]:
+def filled(modules: list[str], kinds: list[str]) -> list[str]:
     """Modules, those of nodes that the optimiser put in taken from the node that they serve."""
     filled = list(modules)
     for place in range(len(filled) - 2, -1, -1):

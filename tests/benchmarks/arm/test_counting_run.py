@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from atpn_benchmarks import bench_run
+from atpn_benchmarks.arm import counting_run
 from atpn_benchmarks.arm.counting_run import Counted, count_on
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.candidates import Candidate
@@ -161,6 +162,26 @@ def test_a_guest_that_ends_early_is_told(plan: BenchPlan) -> None:
 
     assert run.rows[0].state == "failed"
     assert run.problems == ("the guest ended with status 139: Segmentation fault",)
+
+
+def test_operators_that_can_not_be_told_apart_are_a_problem_and_no_figure(
+    plan: BenchPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(counting_run, "alone", lambda path, signature: b"file")
+    noted = [{"tag": "Add (ND)", "delegated": True, "index": 0, "elapsed_us": 5}]
+    told = {"event": "operators", "name": "a", "process": 42, "tag": 2, "events": noted}
+    device = Emulated(BEGIN, opened("a"), regions("a"), told, END, counts=(10, 10, 10))
+
+    run = count_on(device, plan, Silent(), operators=True).run
+
+    assert device.job is not None
+    assert device.job.entries[0].alone == "operators-0.tflite"
+    assert run.rows[0].state == "counted"
+    assert run.rows[0].instructions is not None
+    assert run.rows[0].instructions.operators == ()
+    assert run.problems == (
+        "operators of a: the profiler noted 1 operators, and the clock was read 0 times only",
+    )
 
 
 def test_a_guest_that_says_nothing_is_an_error(plan: BenchPlan) -> None:

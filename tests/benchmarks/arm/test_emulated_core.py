@@ -31,6 +31,9 @@ VECTORS = Path(__file__).parents[2] / "atpn_deploy" / "crop_vectors.json"
 
 Count = Callable[[str], Counted]
 
+#: Whose profilers are listened to.
+FORMATS = (".tflite", ".onnx")
+
 #: Tells the machine, the hash of every crop of the vectors, and the box around some points.
 CROPS = """
 import hashlib, json, platform, sys
@@ -73,6 +76,18 @@ def count(files: dict[str, Path]) -> Iterator[Count]:
         return done[text]
 
     return run
+
+
+@pytest.fixture(scope="module")
+def with_operators(files: dict[str, Path]) -> Counted:
+    """A float convolution in both formats, operator by operator."""
+    chosen = [next(p for n, p in files.items() if "fp32" in n and p.suffix == s) for s in FORMATS]
+    candidates = [
+        Candidate(Row(path.name, path.name, "", path.name, "", True, "not run"), path)
+        for path in chosen
+    ]
+    with named("qemu:cortex-a76") as device:
+        return count_on(device, BenchPlan(tuple(candidates)), Silent(), operators=True)
 
 
 def counts_of(counted: Counted) -> InstructionCounts:
@@ -126,6 +141,17 @@ def test_classes_sum_to_all_instructions(count: Count) -> None:
     counts = counts_of(count("qemu:cortex-a76+caches"))
 
     assert sum(counts.by_class.values()) == counts.instructions
+
+
+def test_an_operator_takes_what_its_inference_takes(with_operators: Counted) -> None:
+    assert with_operators.run.problems == ()
+    for row in with_operators.run.rows:
+        assert row.instructions is not None
+        (operator,) = row.instructions.operators
+        assert operator.kind.lower().startswith("conv")
+        assert operator.macs > 0
+        # The Python call around it is some 20,000; ONNX Runtime's profiler adds of its own.
+        assert operator.instructions == pytest.approx(row.instructions.instructions, abs=80_000)
 
 
 def test_crops_are_bit_equal_on_arm(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def test_outputs_lie_in_a_file_of_their_own(tmp_path: Path) -> None:
 def test_a_region_is_around_each_call_and_nothing_else() -> None:
     seen: list[Any] = []
 
-    mark(lambda: seen.append("call"), 2, lambda *arguments: seen.append(arguments))
+    mark(lambda: seen.append("call"), [0, 1], lambda *arguments: seen.append(arguments))
 
     assert seen == [(MARK, 1, 0), "call", (MARK, 2, 0), (MARK, 1, 1), "call", (MARK, 2, 1)]
 
@@ -84,7 +84,7 @@ def test_a_region_is_around_each_call_and_nothing_else() -> None:
 def test_marks_are_harmless_without_an_emulator() -> None:
     calls: list[int] = []
 
-    mark(lambda: calls.append(1), 3)
+    mark(lambda: calls.append(1), range(3))
 
     assert calls == [1, 1, 1]
 

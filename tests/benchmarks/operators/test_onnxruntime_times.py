@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from atpn_benchmarks.operators.counted import Counted
-from atpn_benchmarks.operators.onnxruntime_times import _counted, _filled, _window
+from atpn_benchmarks.operators.onnxruntime_times import _window, counted_behind, filled
 from atpn_benchmarks.operators.timing import profile
 
 SIDE, CHANNELS = 28, 16
@@ -66,16 +66,16 @@ def test_a_fused_node_has_the_modules_and_multiply_adds_of_its_layer(traced, tmp
 
 def test_names_that_the_optimiser_wrote_lead_to_their_layer():
     counted = {"/low/stem/act/Relu_output_0": Counted("low.stem.act", 7), "Conv_3": Counted("", 5)}
-    assert _counted("/low/stem/act/Relu_output_0_nchwc", counted).macs == 7
-    assert _counted("fused Conv_3_token_12", counted).macs == 5
-    assert _counted("/high/high.0/conv/Conv_token_4", counted) == Counted("high.0.conv")
-    assert _counted("/heatmap/Gather_1/SliceFusion", counted) == Counted("heatmap")
-    assert _counted("ReorderOutput_token_1", counted) == Counted()
+    assert counted_behind("/low/stem/act/Relu_output_0_nchwc", counted).macs == 7
+    assert counted_behind("fused Conv_3_token_12", counted).macs == 5
+    assert counted_behind("/high/high.0/conv/Conv_token_4", counted) == Counted("high.0.conv")
+    assert counted_behind("/heatmap/Gather_1/SliceFusion", counted) == Counted("heatmap")
+    assert counted_behind("ReorderOutput_token_1", counted) == Counted()
 
 
 def test_nodes_that_the_optimiser_put_in_belong_to_what_they_serve():
     kinds = ["Conv", "ReorderOutput", "ReorderInput", "Conv", "Add"]
-    assert _filled(["a", "", "", "b", ""], kinds) == ["a", "a", "b", "b", "b"]
+    assert filled(["a", "", "", "b", ""], kinds) == ["a", "a", "b", "b", "b"]
 
 
 def test_a_convolution_tells_its_window():
