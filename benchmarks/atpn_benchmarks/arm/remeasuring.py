@@ -38,7 +38,8 @@ net.opt.use_vulkan_compute = False
 if net.load_param(param):
     sys.exit(f"ncnn can't read {param}")
 net.load_model("zeros.bin")
-image = ncnn.Mat(numpy.full((3, side, side), 0.01, "f4"))
+pixels = numpy.full((3, side, side), 0.01, "f4")  # the Mat does not keep it
+image = ncnn.Mat(pixels)
 mark = ctypes.CDLL(None).syscall
 
 

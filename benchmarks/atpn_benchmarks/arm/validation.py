@@ -57,7 +57,7 @@ class LeftOut:
     @property
     def error(self) -> float:
         """As a share of what was published; positive where too much was estimated."""
-        return self.estimated / self.published - 1
+        return (self.estimated - self.published) / self.published
 
 
 @dataclass(frozen=True)
