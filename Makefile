@@ -11,7 +11,9 @@ ARM_ARGS ?= --device qemu:cortex-a76
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: export test arm lint clean
+GATE := build/gate
+
+.PHONY: export test arm arm-gate lint clean
 
 export: $(STAMP)
 	$(BIN)/atpn-export $(EXPORT_ARGS)
@@ -24,6 +26,15 @@ arm: $(STAMP)
 	$(BIN)/atpn-bench setup-arm
 	test -d exported || $(MAKE) export
 	$(BIN)/atpn-bench $(ARM_ARGS)
+
+# Every file that is shipped for ARM against the instructions that were agreed to.
+arm-gate: $(STAMP)
+	$(BIN)/atpn-bench setup-arm
+	for model in atpn-lite atpn; do for format in tflite onnx ncnn; do \
+		$(BIN)/atpn-export --model $$model --format $$format --quantize all \
+			--output $(GATE) --force || exit 1; \
+	done; done
+	$(BIN)/atpn-bench --device qemu:cortex-a76 --exported $(GATE) --fail-if-more-instructions 1%
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -35,7 +35,10 @@ TOOLCHAINS = (
 
 
 def imported(tree: ast.AST, package: str) -> Iterator[tuple[str, bool]]:
-    """Top-level name of every import below `tree` and whether it lies inside a function."""
+    """Top-level name of every import below `tree` and whether it waits.
+
+    Inside a function for its call, and below TYPE_CHECKING for ever.
+    """
 
     def walk(node: ast.AST, inside: bool) -> Iterator[tuple[str, bool]]:
         for child in ast.iter_child_nodes(node):
@@ -44,7 +47,8 @@ def imported(tree: ast.AST, package: str) -> Iterator[tuple[str, bool]]:
             elif isinstance(child, ast.ImportFrom):
                 yield (package if child.level else (child.module or "").split(".")[0]), inside
             function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-            yield from walk(child, inside or function)
+            typing = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
+            yield from walk(child, inside or function or typing)
 
     return walk(tree, False)
 
@@ -78,6 +82,9 @@ def test_nobody_imports_upward(package: str) -> None:
         (".", "from atpn_deploy import contract\nimport numpy\nfrom . import crop", 0),
         ("cli", "from atpn_exporters import registry", 1),
         ("cli", "class C:\n    import atpn_exporters", 1),
+        ("cli", "if TYPE_CHECKING:\n    from atpn_exporters import registry", 0),
+        (".", "if TYPE_CHECKING:\n    from atpn_exporters import registry", 1),
+        ("cli", "if not TYPE_CHECKING:\n    from atpn_exporters import registry", 1),
         ("cli", "def f():\n    if 1:\n        from atpn_exporters import registry", 0),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from atpn_deploy.cli.emulating import count_emulated, is_emulated
 from atpn_deploy.cli.shell import main_of
 from atpn_deploy.errors import ConfigError
 
@@ -20,12 +21,14 @@ COMMANDS = {
     "history": "atpn_deploy.cli.bench_history",
     "operators": "atpn_deploy.cli.bench_operators",
     "setup-arm": "atpn_deploy.cli.bench_setup_arm",
+    "validate-arm": "atpn_deploy.cli.bench_validate_arm",
 }
 
 EPILOG = (
     "Further commands, each with --help: compare A B (what changed between two results), history "
     "(what was measured here before), count (parameters and multiply-adds per module), operators "
-    "(time per operator), setup-arm (what --device qemu:cortex-a76 runs in)."
+    "(time per operator), setup-arm (what --device qemu:cortex-a76 runs in), "
+    "validate-arm (how far off --estimate is)."
 )
 
 
@@ -99,6 +102,20 @@ def bench(
         float | None,
         typer.Option(help="wait until a device is cooler, at most 5 minutes", metavar="CELSIUS"),
     ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="on an emulated core: milliseconds on boards that have it"),
+    ] = False,
+    fail_if_more_instructions: Annotated[
+        str | None,
+        typer.Option(help="on an emulated core: exit status 1 if a file takes more, such as 1%"),
+    ] = None,
+    instructions: Annotated[
+        Path, typer.Option(help="baseline that --fail-if-more-instructions compares with")
+    ] = Path("benchmarks/instructions.json"),
+    write_instructions: Annotated[
+        bool, typer.Option("--write-instructions", help="put what was counted into that baseline")
+    ] = False,
     runtime: Annotated[
         str, typer.Option(help="runs .tflite: auto, litert, tflite-runtime or tensorflow")
     ] = "auto",
@@ -111,6 +128,7 @@ def bench(
     """
     from rich.console import Console
 
+    from atpn_benchmarks.arm.counting_command import CountRequest
     from atpn_benchmarks.bench_command import BenchRequest, perform, verdict_line
     from atpn_benchmarks.comparison import compare
     from atpn_benchmarks.comparison_tables import comparison_table
@@ -143,10 +161,24 @@ def bench(
         benchmark_model=benchmark_model,
         cool_below_c=cool_below,
     )
+    places = Places(report, markdown, json_, plots, history)
+    if is_emulated(request.devices):
+        more = fail_if_more_instructions
+        counting = CountRequest(
+            estimate=estimate,
+            operators=operators,
+            limit=parse_limit(more, "--fail-if-more-instructions") if more is not None else None,
+            baseline=instructions,
+            write=write_instructions,
+            complete=not files,
+        )
+        raise typer.Exit(count_emulated(request, counting, places, console))
+    if estimate or write_instructions or fail_if_more_instructions is not None:
+        raise ConfigError("instructions are counted on an emulated core: --device qemu:cortex-a76")
     outcome = perform(request, console)
     for run in outcome.runs:
         console.print(terminal_tables(run))
-    unwritten = deliver(outcome.runs, Places(report, markdown, json_, plots, history), console)
+    unwritten = deliver(outcome.runs, places, console)
     status = 2 if unwritten else outcome.exit_status
     if earlier is not None and outcome.runs:
         comparison = compare(

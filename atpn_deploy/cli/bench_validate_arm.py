@@ -38,17 +38,25 @@ def validate_arm(
     from rich.console import Console
 
     from atpn_benchmarks.arm import validation
-    from atpn_benchmarks.arm.validation_tables import validation_markdown, validation_table
+    from atpn_benchmarks.arm.validation_tables import (
+        others_markdown,
+        validation_markdown,
+        validation_table,
+    )
 
     console = Console(stderr=markdown == Path("-"))
     table = cycles or validation.CYCLES
     published = validation.read_published(validation.PUBLISHED)
+    unfitted = validation.read_published(validation.OTHERS)
     if remeasure is not None:
-        _remeasure(remeasure, published, table)
-    fits = validation.validate(published, validation.read_executed(table))
+        _remeasure(remeasure, [*published, *unfitted], table)
+    executed = validation.read_executed(table)
+    fits = validation.validate(published, executed)
+    others = others_markdown(validation.others(fits, unfitted, executed))
     console.print(validation_table(fits))
+    console.print(f"networks that stand in no fit\n\n{others}", highlight=False, soft_wrap=True)
     if markdown is not None:
-        write_or_print(markdown, validation_markdown(fits))
+        write_or_print(markdown, f"{validation_markdown(fits)}\n{others}")
     if not all(fit.good for fit in fits):
         raise typer.Exit(1)
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from atpn_deploy.cli.bisecting import explain_failure
 from atpn_deploy.cli.shell import main_of, write_or_print
-
-if TYPE_CHECKING:
-    from atpn_exporters.parity_run import ParityRequest, ParityResult
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -63,7 +60,11 @@ def parity(
 
     console = Console(stderr=json_ == Path("-"))
     request = ParityRequest(weights, model, target, runtime)
-    there = {} if device is None else _computed_there(device, files, request)
+    there = {}
+    if device is not None:
+        from atpn_benchmarks.device_parity import check_named
+
+        there = check_named(device, files, request, Console(stderr=True))
     results = []
     for path in files:
         result = there[path] if path in there else check(path, request)
@@ -94,21 +95,6 @@ def parity(
     worst = max(result.exit_status for result in results)
     if worst:
         raise typer.Exit(worst)
-
-
-def _computed_there(
-    device: str, files: list[Path], request: ParityRequest
-) -> dict[Path, ParityResult]:
-    """Each file's result by a device's runtimes."""
-    from rich.console import Console
-
-    from atpn_benchmarks.device_parity import check_on
-    from atpn_benchmarks.devices.naming import named
-    from atpn_benchmarks.progress import Bar
-
-    with Bar(Console(stderr=True)) as bar, named(device) as there:
-        results = check_on(there, files, request, bar.listener(device))
-    return dict(zip(files, results, strict=True))
 
 
 def _checkpoint(weights: Path | None, model: str | None) -> Path | None:

@@ -27,8 +27,8 @@ from atpn_exporters.tables import plural
 COOLING_S = 300.0
 
 #: What --quick asks of a file: enough for a first look.
-QUICK, QUICK_ROUNDS = Rules(samples=50, seconds=0.2, width=0.10), 25
-USUAL, USUAL_ROUNDS = Rules(), 50
+QUICK, QUICK_ROUNDS = Rules(samples=50, seconds=0.2, width=0.10), 60
+USUAL, USUAL_ROUNDS = Rules(), 200
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def perform(request: BenchRequest, console: Console) -> Outcome:
 
     Raises AtpnError where there is nothing to run at all.
     """
-    plan = _plan(request)
+    plan = plan_of(request)
     devices = [named(text, benchmark_model=request.benchmark_model) for text in request.devices]
     with Bar(console) as bar:
 
@@ -107,7 +107,8 @@ def perform(request: BenchRequest, console: Console) -> Outcome:
     return Outcome(tuple(runs), (*errors, *told))
 
 
-def _plan(request: BenchRequest) -> BenchPlan:
+def plan_of(request: BenchRequest) -> BenchPlan:
+    """What a run is to do; AtpnError where there is nothing to run."""
     candidates = (
         ours(request.files, request.parity)
         if request.files

@@ -16,7 +16,7 @@ class BenchPlan:
     threads: tuple[int, ...] = (1,)
     cores: tuple[int, ...] = ()  # empty: the fastest of the device
     warmup: int = 10
-    rounds: int = 50
+    rounds: int = 200
     rules: Rules = Rules()  # noqa: RUF009  frozen
     seed: int = 0
     runtime: str = "auto"

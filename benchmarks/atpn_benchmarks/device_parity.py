@@ -8,19 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from rich.console import Console
 
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.candidates import Candidate, distinct, ours
 from atpn_benchmarks.devices.device import Device, DeviceLostError
+from atpn_benchmarks.devices.naming import named
 from atpn_benchmarks.heard import Event, Heard
 from atpn_benchmarks.packing import packed
-from atpn_benchmarks.progress import Listener
+from atpn_benchmarks.progress import Bar, Listener
 from atpn_deploy.errors import AtpnError
 from atpn_deploy.golden import KernelGolden, load_kernel_golden
 from atpn_exporters.parity_run import ParityRequest, ParityResult
 from atpn_exporters.registry import target_named
 from atpn_exporters.session import SessionOptions
 from atpn_exporters.verification import Computed, Verification, hold_names, judge, run_all
+
+
+def check_named(
+    device: str, files: Sequence[Path], request: ParityRequest, console: Console
+) -> dict[Path, ParityResult]:
+    """`check_on` the device of that name, with a bar."""
+    with Bar(console) as bar, named(device) as there:
+        results = check_on(there, files, request, bar.listener(device))
+    return dict(zip(files, results, strict=True))
 
 
 def check_on(

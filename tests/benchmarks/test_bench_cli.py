@@ -156,4 +156,7 @@ def test_a_command_of_its_own_gets_its_words(
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == 0
-    assert f"Usage: atpn-bench {first}" in capsys.readouterr().out
+    assert sys.argv == [f"atpn-bench {first}", "--help"]
+    told = capsys.readouterr().out
+    assert "Usage: " in told
+    assert "--peers" not in told

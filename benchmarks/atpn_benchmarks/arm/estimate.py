@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from atpn_benchmarks.arm.boards import Board
@@ -66,14 +67,26 @@ def figures(milliseconds: float) -> str:
 
 
 def estimates_table(files: Mapping[str, Sequence[Estimate]]) -> Table:
-    """A row a file, a column a board; `files` from name to its estimates on any cores."""
-    boards = shown_boards(files)
-    table = Table(title="estimated ms on one thread (band)", title_justify="left")
-    table.add_column("file", overflow="fold")
-    for board in boards:
-        table.add_column(f"{board.title}\n{board.core}, {board.gigahertz:g} GHz", justify="right")
+    """A row a file and board; `files` from name to its estimates on any cores."""
+    table = Table(
+        title="estimated, never measured: one thread",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for column in ("file", "board", "core", "estimated ms", "band"):
+        table.add_column(column, justify="right" if column in ("estimated ms", "band") else "left")
     for name, estimates in files.items():
-        table.add_row(name, *(_cell(board, estimates) for board in boards))
+        for place, one in enumerate(estimates):
+            table.add_row(
+                "" if place else name,
+                one.board.title,
+                one.board.core,
+                figures(one.milliseconds),
+                f"{figures(one.low)}-{figures(one.high)}",
+                end_section=one is estimates[-1],
+            )
     return table
 
 

@@ -14,6 +14,8 @@ from atpn_deploy.errors import ArmError
 
 FOLDER = Path(__file__).with_name("published")
 PUBLISHED = FOLDER / "ncnn_one_thread.csv"
+#: Networks that no factor is fitted to and no choice was made by: how the fits fare beyond theirs.
+OTHERS = FOLDER / "ncnn_other_networks.csv"
 CYCLES = FOLDER / "ncnn_cycles.csv"
 
 #: What a board's leave-one-out errors may be at most for the model to be trusted.
@@ -133,6 +135,22 @@ def validate(published: Sequence[Published], executed: Sequence[Executed]) -> tu
         if rows:
             fits.append(fitted(board, {p.network: p.milliseconds for p in rows}, cycles))
     return tuple(fits)
+
+
+def others(
+    fits: Sequence[Fit], published: Sequence[Published], executed: Sequence[Executed]
+) -> dict[str, tuple[LeftOut, ...]]:
+    """By board, networks that stand in no fit, estimated by the board's factor."""
+    cycles = {(e.core, e.network, e.runtime): e.cycles for e in executed}
+    found = {}
+    for fit in fits:
+        rows = [p for p in published if p.board == fit.board.name]
+        found[fit.board.name] = tuple(
+            LeftOut(p.network, p.milliseconds, fit.alpha * cycles[key] / fit.board.gigahertz / 1e6)
+            for p in rows
+            if (key := (fit.board.core, p.network, p.runtime)) in cycles
+        )
+    return {board: estimated for board, estimated in found.items() if estimated}
 
 
 @cache

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from atpn_benchmarks.arm.validation import MOST_MEAN, MOST_WORST, Fit
+from atpn_benchmarks.arm.validation import MOST_MEAN, MOST_WORST, Fit, LeftOut
 
 COLUMNS = ("board", "core", "GHz", "factor", "mean error", "worst error", "of", "networks", "band")
 
@@ -36,17 +36,27 @@ def validation_table(fits: Sequence[Fit]) -> RenderableType:
         title="estimated against published, each network left out of its own fit",
         title_justify="left",
         box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        padding=(0, 1),
     )
-    for column in COLUMNS:
-        boards.add_column(column, justify="left" if column in ("board", "core", "of") else "right")
-    boards.add_column("")
+    for column in ("board", "factor", "mean", "worst", "of", "band", ""):
+        left = column in ("board", "of", "")
+        boards.add_column(column, justify="left" if left else "right", no_wrap=True)
+    errors = Table(
+        title="error of each network",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        padding=(0, 1),
+    )
+    errors.add_column("network", no_wrap=True)
     for fit in fits:
+        title, _core, _gigahertz, factor, mean, worst, network, _count, band = fit_cells(fit)
         verdict = Text("ok", "green") if fit.good else Text("beyond", "yellow")
-        boards.add_row(*fit_cells(fit), verdict)
-    errors = Table(title="error of each network", title_justify="left", box=SIMPLE_HEAD)
-    errors.add_column("network")
-    for fit in fits:
-        errors.add_column(fit.board.name, justify="right")
+        boards.add_row(title, factor, mean, worst, network, band, verdict)
+        errors.add_column(fit.board.name, justify="right", overflow="fold")
     for network, cells in _errors(fits):
         errors.add_row(network, *cells)
     asked = Text(f"  asked for: {MOST_MEAN:.0%} mean, {MOST_WORST:.0%} worst", style="dim")
@@ -60,6 +70,18 @@ def validation_markdown(fits: Sequence[Fit]) -> str:
     lines += ["", "| error | " + " | ".join(fit.board.name for fit in fits) + " |"]
     lines.append("|---|" + "---:|" * len(fits))
     lines += [f"| {network} | " + " | ".join(cells) + " |" for network, cells in _errors(fits)]
+    return "\n".join(lines) + "\n"
+
+
+def others_markdown(others: Mapping[str, Sequence[LeftOut]]) -> str:
+    """Networks that stand in no fit: a row a board."""
+    names = list(dict.fromkeys(one.network for found in others.values() for one in found))
+    lines = ["| error | " + " | ".join(names) + " | mean |", "|---|" + "---:|" * (len(names) + 1)]
+    for board, found in others.items():
+        errors = {one.network: one.error for one in found}
+        cells = [f"{errors[name]:+.0%}" if name in errors else "" for name in names]
+        mean = sum(abs(one.error) for one in found) / len(found)
+        lines.append(f"| {board} | " + " | ".join(cells) + f" | {mean:.1%} |")
     return "\n".join(lines) + "\n"
 
 

@@ -45,6 +45,8 @@ class Habits:
     #: is on a board, and this machine may take part in the same run.
     variables: bool = True
     measures: Measures = "time"
+    #: How long its Python may take to start and to import NumPy.
+    start_s: float = SHORT_S
 
 
 class PosixDevice:
@@ -269,7 +271,7 @@ class PosixDevice:
         asked = self._asked(VARIABLE)
         pythons = (shlex.quote(asked),) if asked else self._habits.pythons
         for command in pythons:
-            told = self.told(f"{command} {questions()}")
+            told = self.told(f"{command} {questions()}", self._habits.start_s)
             python = parsed(command, told.output) if told.status == 0 else None
             if python and python.lacking:
                 raise DeviceError(f"{self.name} {python.lacking}")

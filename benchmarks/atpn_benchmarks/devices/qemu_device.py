@@ -15,6 +15,9 @@ from atpn_benchmarks.guest.process import PYTHON_VARIABLE
 #: Where the regions of a run lie in the device's folder: this, the process and the tag.
 REGIONS = "region"
 
+#: Three seconds where nothing else runs; several emulators on a small machine take minutes.
+START_S = 300.0
+
 #: Behind the core's name: its caches are simulated too.
 CACHES = "+caches"
 
@@ -31,4 +34,5 @@ def qemu_device(name: str, address: str, python: bool) -> PosixDevice:
     # The guest starts processes of its own, which the system can't do by the path of its Python.
     command = f"env {PYTHON_VARIABLE}={shlex.quote(words)} {words}"
     pythons = (command,) if python else ()
-    return PosixDevice(name, LocalWire(), Habits(pythons, measures="instructions", variables=False))
+    habits = Habits(pythons, variables=False, measures="instructions", start_s=START_S)
+    return PosixDevice(name, LocalWire(), habits)

@@ -35,7 +35,7 @@ class Job:
     warmup: int = 10
     samples: int = 200
     seconds: float = 1.0
-    rounds: int = 50
+    rounds: int = 200
     seed: int = 0
     images: str = ""  # .npy of the golden crops (N, 112, 112, 3) uint8
     faces: tuple[bool, ...] = ()  # which of them show a face

@@ -41,8 +41,10 @@ class WorkerProcess:
     ) -> None:
         self._patience_s = patience_s
         self._errors: IO[bytes] = tempfile.TemporaryFile()
-        # Runtimes that ask OpenMP or a pool of their own, not the session, for their threads.
-        environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        # Runtimes that ask OpenMP or a pool of their own, not the session, for their threads. ONNX
+        # Runtime's telemetry has a thread that works whenever it likes.
+        ours = {"OMP_NUM_THREADS": str(threads), "ORT_DISABLE_TELEMETRY": "1"}
+        environment = {**os.environ, **ours}
         self._process = subprocess.Popen(
             [*command, "worker", ",".join(map(str, cores))],
             stdin=subprocess.PIPE,

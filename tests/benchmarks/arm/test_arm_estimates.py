@@ -26,12 +26,13 @@ from atpn_benchmarks.arm.validation import (
     Published,
     fits,
     fitted,
+    others,
     read_executed,
     read_published,
     validate,
     write_executed,
 )
-from atpn_benchmarks.arm.validation_tables import validation_markdown
+from atpn_benchmarks.arm.validation_tables import others_markdown, validation_markdown
 from atpn_deploy.cli.bench_validate_arm import app
 from atpn_deploy.errors import ArmError, ConfigError
 
@@ -106,13 +107,25 @@ def test_a_board_is_fitted_to_its_own_core_and_release() -> None:
     assert fit.alpha == pytest.approx(1)
 
 
+def test_other_networks_are_estimated_by_the_factor_and_fit_nothing() -> None:
+    fit = Fit(BOARD, 1.5, (LeftOut("x", 1.0, 1.0),))
+    published = [Published("b", "n", 4.0, "ncnn 1", ""), Published("b", "gone", 4.0, "ncnn 1", "")]
+
+    found = others([fit], published, [Executed("cortex-a76", "n", "ncnn 1", 1, 4e6)])
+
+    assert found == {"b": (LeftOut("n", 4.0, 3.0),)}
+    assert others([fit], [], []) == {}
+
+
 def test_the_shipped_tables_hold_every_board_and_network() -> None:
     published = read_published(validation.PUBLISHED)
 
     assert {p.board for p in published} == {board.name for board in BOARDS}
     assert all("ncnn" in p.source and ":" in p.source for p in published)
     executed = {(e.core, e.network, e.runtime) for e in read_executed(validation.CYCLES)}
-    assert {(w.core, w.network, w.runtime) for w in wanted(published)} <= executed
+    unfitted = read_published(validation.OTHERS)
+    assert {(w.core, w.network, w.runtime) for w in wanted([*published, *unfitted])} == executed
+    assert not {p.network for p in published} & {p.network for p in unfitted}
 
 
 def test_the_shipped_fits_are_within_what_is_asked() -> None:
@@ -164,7 +177,7 @@ def test_tables_show_the_band_and_leave_gaps() -> None:
     assert lines[0].startswith("| estimated ms, one thread (band) | Raspberry Pi 5, cortex-a76 2.4")
     assert lines[2].startswith(f"| `a.tflite` | {figures(a76[0].milliseconds)} (")
     assert lines[3].startswith("| `b.onnx` |  | ")
-    assert estimates_table(files).row_count == 2
+    assert estimates_table(files).row_count == 5, "two boards have an A72"
 
 
 @pytest.mark.parametrize(
@@ -206,8 +219,18 @@ def test_validate_arm_prints_the_errors_and_passes(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["--markdown", str(tmp_path / "v.md")])
 
     assert done.exit_code == 0, done.output
-    assert (tmp_path / "v.md").read_text() == validation_markdown(fits())
+    assert (tmp_path / "v.md").read_text().startswith(validation_markdown(fits()))
     assert "rpi5" in done.output
+
+
+def test_the_page_shows_the_errors_that_there_are() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "arm-estimates.md").read_text()
+
+    assert validation_markdown(fits()) in page
+    unfitted = read_published(validation.OTHERS)
+    found = others(fits(), unfitted, read_executed(validation.CYCLES))
+    assert others_markdown(found) in page
+    assert sum(map(len, found.values())) == len(unfitted)
 
 
 def test_validate_arm_fails_where_a_board_is_beyond(tmp_path: Path) -> None:

@@ -109,6 +109,21 @@ def test_an_interrupted_set_up_goes_on_where_it_was(bench: Workbench) -> None:
     assert sorted(path.name for path in bench.workshop.folder.glob("*.partial")) == []
 
 
+def test_an_environment_that_does_not_count_is_not_whole(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(environment: Environment) -> None:
+        raise ArmError("takes no plugins")
+
+    bench.wishes = {"emulator": "1.0", "two": "1.0"}
+    monkeypatch.setattr(making, "PARTS", bench.parts)
+    monkeypatch.setattr(making, "try_out", fail)
+
+    with pytest.raises(ArmError, match="takes no plugins"):
+        bench.make()
+    assert stale_parts(bench.workshop, bench.parts) == ["emulator"]
+
+
 def test_a_second_set_up_at_the_same_time_is_refused(bench: Workbench) -> None:
     bench.workshop.folder.mkdir()
     with (bench.workshop.folder / "lock").open("w") as file:

@@ -133,7 +133,8 @@ def test_caches_are_simulated_where_they_are_asked_for(count: Count) -> None:
     assert counts.caches is not None
     loads = sum(n for kind, n in counts.by_class.items() if kind in ("load", "vector load"))
     assert 0.9 * loads < counts.caches.loads < 3 * loads  # a pair is two accesses
-    assert 0 < counts.caches.l2_misses <= counts.caches.l1_misses < counts.caches.loads
+    assert 0 <= counts.caches.l2_misses <= counts.caches.l1_misses < 0.1 * counts.caches.loads
+    assert counts.caches.l1_misses > 0
     assert counts_of(count("qemu:cortex-a53")).caches is None
 
 
@@ -149,7 +150,6 @@ def test_an_operator_takes_what_its_inference_takes(with_operators: Counted) -> 
         assert row.instructions is not None
         (operator,) = row.instructions.operators
         assert operator.kind.lower().startswith("conv")
-        assert operator.macs > 0
         # The Python call around it is some 20,000; ONNX Runtime's profiler adds of its own.
         assert operator.instructions == pytest.approx(row.instructions.instructions, abs=80_000)
 
