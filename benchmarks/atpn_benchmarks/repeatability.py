@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -30,13 +31,18 @@ class Repeated:
 
     @property
     def time_spread(self) -> float:
-        """Largest time over the smallest, less one."""
-        return max(self.p50_s) / min(self.p50_s) - 1
+        """The largest deviation of a time from the median of all, as a share."""
+        return _spread(self.p50_s)
 
     @property
     def ratio_spread(self) -> float:
-        """Largest ratio over the smallest, less one."""
-        return max(self.ratios) / min(self.ratios) - 1
+        """The same of the ratios."""
+        return _spread(self.ratios)
+
+
+def _spread(values: Sequence[float]) -> float:
+    middle = median(values)
+    return max(abs(value / middle - 1) for value in values)
 
 
 def repeated(runs: Sequence[Run], reference: str) -> tuple[Repeated, ...]:
@@ -79,7 +85,7 @@ def main_command(
     reference: Annotated[str, typer.Option(help="the row that the others are divided by")],
     history: Annotated[Path | None, typer.Option(help="the history that holds the ids")] = None,
 ) -> None:
-    """Print, per file, the spread of its median and of its ratio over the runs."""
+    """Print, per file, its median and ratio, and how far runs were from them at most."""
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
@@ -88,13 +94,11 @@ def main_command(
 
     found = repeated([run_named(name, history) for name in runs], reference)
     table = Table("file", box=SIMPLE_HEAD, title=f"{len(runs)} runs, against {reference}")
-    for title in ("ms", "spread of ms", "ratio", "spread of ratio"):
-        table.add_column(title, justify="right")
+    for title in ("ms", "+-", "ratio", "+-"):
+        table.add_column(title, justify="right", no_wrap=True)
     for row in found:
-        low, high = min(row.ratios), max(row.ratios)
-        times = f"{min(row.p50_s) * 1e3:.3f} to {max(row.p50_s) * 1e3:.3f}"
-        spread = f"{row.time_spread:.1%}", f"{low:.3f} to {high:.3f}", f"{row.ratio_spread:.1%}"
-        table.add_row(row.name, times, *spread)
+        times = f"{median(row.p50_s) * 1e3:.3f}", f"{row.time_spread:.1%}"
+        table.add_row(row.name, *times, f"{median(row.ratios):.3f}", f"{row.ratio_spread:.1%}")
     Console().print(table)
 
 
