@@ -148,7 +148,8 @@ def _with_operators(run: Run, candidates: Sequence[Candidate], console: Console)
         try:
             rows.append(replace(row, operators=time_operators(path, row.signature or None)))
         except AtpnError as error:
-            problems.append(f"operators of {row.name}: {error}")
+            told = str(error).replace(str(path), path.name)  # a result names no place of ours
+            problems.append(f"operators of {row.name}: {told}")
             rows.append(row)
     return replace(run, rows=tuple(rows), problems=(*run.problems, *problems))
 
