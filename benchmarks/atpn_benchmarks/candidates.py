@@ -22,6 +22,9 @@ from atpn_exporters.target import Target, signatures_of
 DESCRIPTION = ".bench.json"
 
 
+#: How formats are written; ncnn and whatever comes next stay as they are.
+WRITTEN = {"tflite": "TFLite", "onnx": "ONNX", "coreml": "Core ML", "executorch": "ExecuTorch"}
+
 #: The same for all, so that a list of them is short.
 NEVER = "never exported: atpn-export --format all --quantize all makes every file"
 
@@ -105,7 +108,7 @@ def _of_file(path: Path, request: ParityRequest) -> list[Candidate]:
         part = "" if signature == whole else f":{signature}"
         row = Row(
             name=f"{path.name}{part}",
-            title=f"{model} {target.format} {target.quantization}"
+            title=f"{model} {_written(target.format)} {target.quantization}"
             + (" align" if signature == "align" else ""),
             target=target.name,
             model=model,
@@ -129,7 +132,7 @@ def _peer(path: Path) -> Candidate:
     model = str(described.get("title", path.stem))
     row = Row(
         name=path.name,
-        title=f"{model} {path.suffix[1:]}",
+        title=f"{model} {_written(path.suffix[1:])}",
         target="",
         model=model,
         signature="",
@@ -168,5 +171,9 @@ def _refused(path: Path, reason: str, *, peer: bool) -> Row:
 
 def _never_exported(target: Target) -> Candidate:
     reason = target.why_untimed or NEVER
-    title = f"{target.format} {target.quantization}"
+    title = f"{_written(target.format)} {target.quantization}"
     return Candidate(Row(target.name, title, target.name, "", "", False, "not run", reason))
+
+
+def _written(format_: str) -> str:
+    return WRITTEN.get(format_, format_)

@@ -55,7 +55,7 @@ def test_a_run_is_timed_kept_and_written_in_every_form(files: Path, tmp_path: Pa
     run = read_run(written["json"])
     ours, peer = run.rows
     assert (ours.name, ours.model, ours.peer) == ("right.onnx", "atpn-lite", False)
-    assert (peer.title, peer.peer, peer.drift) == ("Other net onnx", True, ())
+    assert (peer.title, peer.peer, peer.drift) == ("Other net ONNX", True, ())
     assert {drift.output for drift in ours.drift} == {"landmarks", "pose", "confidence"}
     assert ours.cost is not None
     assert ours.cost.macs == pytest.approx(93e6, rel=0.01)
