@@ -138,7 +138,7 @@ def test_facts_and_names_are_methods_that_an_app_can_call(made: Made) -> None:
 
 
 def test_bytes_are_equal_in_another_process_and_name_no_machine(
-    job: ExportJob, fp32: Path, tmp_path: Path
+    job: ExportJob, executorch_float: Path, tmp_path: Path
 ) -> None:
     weights = tmp_path / "mine.safetensors"
     save_state(job.model, weights)
@@ -155,7 +155,7 @@ def test_bytes_are_equal_in_another_process_and_name_no_machine(
     path = [p for p in sys.path if p]
     command = f"import sys; sys.path[:0] = {path!r}\n{program}"
     subprocess.run([sys.executable, "-W", "ignore", "-c", command], check=True, cwd=tmp_path)
-    content = fp32.read_bytes()
+    content = executorch_float.read_bytes()
     assert (tmp_path / "again.pte").read_bytes() == content
     assert str(Path.home()).encode() not in content
     assert str(Path(__file__).parents[2]).encode() not in content

@@ -17,6 +17,8 @@ from typing import IO
 #: that the wire hands on (255 of ssh, 1 of adb) can't be told from one of the wire's own.
 _BEGIN = "atpn-begin"
 _END = "atpn-end"
+#: How long standard error may lag behind the status, which comes by standard output.
+_LAST_WORDS_S = 2.0
 #: How much of standard error is kept.
 _LAST_LINES = 40
 
@@ -116,7 +118,12 @@ class Conversation:
                 self._process.stdin.close()
 
     def end(self, grace_s: float = 0.0) -> None:
-        """Hang up, and end the process if it doesn't by itself within so many seconds."""
+        """Hang up, and end the process if it doesn't by itself within so many seconds.
+
+        One whose script has told its status is about to end, and may still bring last words.
+        """
+        if self.status is not None:
+            grace_s = max(grace_s, _LAST_WORDS_S)
         self.hang_up()
         self._over = grace_s == 0
         for end, wait_s in ((None, grace_s), (self._process.terminate, 2.0)):
