@@ -16,9 +16,10 @@ import numpy as np
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.candidates import Candidate, distinct
 from atpn_benchmarks.counting.files import cost_of
-from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
-from atpn_benchmarks.heard import Event, Heard
+from atpn_benchmarks.devices.device import Device, DeviceError
+from atpn_benchmarks.heard import Event, Heard, hear_out
 from atpn_benchmarks.latency import Rules, summarise
+from atpn_benchmarks.operators.delegation import delegation_of
 from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Listener
 from atpn_benchmarks.results import (
@@ -38,7 +39,6 @@ from atpn_benchmarks.results import (
 from atpn_benchmarks.roofline import exceeded, fraction
 from atpn_deploy import __version__
 from atpn_deploy.errors import AtpnError
-from atpn_exporters.registry import TARGETS
 
 UNKNOWN = Conditions("", None, None)
 #: Share of the measuring cores that others may use meanwhile.
@@ -62,26 +62,21 @@ def run_on(device: Device, plan: BenchPlan, listener: Listener) -> Run:
     started_at, began = datetime.now(UTC), time.monotonic()
     candidates = distinct(plan.candidates)
     heard = Heard(on_event=listener.take)
-    lost = ""
     with tempfile.TemporaryDirectory(prefix="atpn-bench-") as scratch:
         job, files = packed(candidates, plan, Path(scratch))
         listener.begin(device.name, len(job.entries))
-        try:
-            device.push(files)
-            status = device.run(["guest.pyz", "conduct", "job.json"], heard.line)
-            if status:
-                lost = f"the guest ended with status {status}: {device.last_errors()}"
-        except DeviceLostError as error:
-            lost = str(error)
+        lost = hear_out(device, files, "conduct", heard)
     if not heard.begin:
         raise DeviceError(lost or f"{device.name}: the guest said nothing")
     peaks = _peaks(heard)
     graphs, uncounted = read_graphs(candidates)
-    rows = [_row(candidate, heard, plan, graphs, lost) for candidate in candidates]
+    rows = [
+        _beside_roof(_row(candidate, heard, plan, graphs, lost), peaks) for candidate in candidates
+    ]
     beyond = [exceeded(row.name, row.fraction) for row in rows if row.fraction is not None]
     return Run(
         schema=SCHEMA,
-        id=f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        id=run_id(started_at),
         started_at=started_at.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 1),
         device=device.name,
@@ -109,12 +104,7 @@ def _row(
     row = candidate.row
     if not candidate.runs:
         return row
-    graph = graphs.get(row.name, GraphFacts())
-    row = replace(row, delegation=graph.delegation, cost=graph.cost)
-    opened = [event for (name, _), event in heard.opened.items() if name == row.name]
-    if opened:
-        first = opened[0]
-        row = replace(row, runtime=first["runtime"], kernel_family=first["kernel_family"])
+    row = as_opened(row, heard, graphs)
     drift = heard.drift.get(row.name)
     if drift is not None:
         row = replace(row, drift=tuple(drift_of(values) for values in drift["rows"]))
@@ -124,11 +114,25 @@ def _row(
         if (timing := _timing(row.name, threads, heard, plan.rules)) is not None
     )
     state, reason = _verdict(row, heard, timings, plan, lost)
-    row = replace(row, state=state, reason=reason, timings=timings)
-    single, peaks = row.timing(1), _peaks(heard)
-    if peaks is not None and row.cost is not None and single and single.summary:
-        row = replace(row, fraction=fraction(row.cost, peaks, single.summary.p50_s))
+    return replace(row, state=state, reason=reason, timings=timings)
+
+
+def as_opened(row: Row, heard: Heard, graphs: Mapping[str, GraphFacts]) -> Row:
+    """The row with what its graph says and what runs it there."""
+    graph = graphs.get(row.name, GraphFacts())
+    row = replace(row, delegation=graph.delegation, cost=graph.cost)
+    for (name, _), event in heard.opened.items():
+        if name == row.name:
+            return replace(row, runtime=event["runtime"], kernel_family=event["kernel_family"])
     return row
+
+
+def _beside_roof(row: Row, peaks: Peaks | None) -> Row:
+    """The row with its share of what the core's peaks allow, where both are known."""
+    single = row.timing(1)
+    if peaks is None or row.cost is None or single is None or single.summary is None:
+        return row
+    return replace(row, fraction=fraction(row.cost, peaks, single.summary.p50_s))
 
 
 def _verdict(
@@ -186,21 +190,17 @@ def read_graphs(candidates: Sequence[Candidate]) -> tuple[dict[str, GraphFacts],
         if candidate.runs and candidate.path is not None:
             try:
                 cost = cost_of(candidate.path, candidate.row.signature or None)
-                delegation = _delegation(candidate.path, candidate.row)
+                # Of peers, which have no target, nothing is told.
+                delegation = delegation_of(candidate.path) if candidate.row.target else None
                 found[candidate.row.name] = GraphFacts(delegation, cost)
             except AtpnError as error:
                 problems.append(f"{candidate.row.name} is not counted: {error}")
     return found, problems
 
 
-def _delegation(path: Path, row: Row) -> Delegation | None:
-    """What XNNPACK takes of one of our files; nothing is known of a peer's."""
-    target = TARGETS.get(row.target)
-    graph = None if target is None else target.inspect(path)
-    if graph is None or graph.partitions is None:
-        return None
-    operators = sum(graph.operators.values())
-    return Delegation(graph.partitions, operators, dict(graph.undelegated), graph.transposes)
+def run_id(started_at: datetime) -> str:
+    """Unique: the time and a random part."""
+    return f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def _peaks(heard: Heard) -> Peaks | None:

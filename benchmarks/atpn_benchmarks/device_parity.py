@@ -12,9 +12,9 @@ from rich.console import Console
 
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.candidates import Candidate, distinct, ours
-from atpn_benchmarks.devices.device import Device, DeviceLostError
+from atpn_benchmarks.devices.device import Device
 from atpn_benchmarks.devices.naming import named
-from atpn_benchmarks.heard import Event, Heard
+from atpn_benchmarks.heard import Event, Heard, hear_out
 from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Bar, Listener
 from atpn_deploy.errors import AtpnError
@@ -48,13 +48,7 @@ def check_on(
         plan = BenchPlan(tuple(candidates), runtime=request.runtime, peaks=False)
         job, pushed = packed(candidates, plan, Path(scratch))
         listener.begin(device.name, len(job.entries))
-        lost = ""
-        try:
-            device.push(pushed)
-            status = device.run(["guest.pyz", "outputs", "job.json"], heard.line)
-            lost = device.last_errors() if status else ""
-        except DeviceLostError as error:
-            lost = str(error)
+        lost = hear_out(device, pushed, "outputs", heard)
         answers = Answers(device, heard, Path(scratch), lost)
         return [_result(path, candidates, answers) for path in files]
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from atpn_benchmarks.devices.device import Device, DeviceLostError
 
 Event = dict[str, Any]
 #: A file's name and the number of threads.
@@ -80,3 +83,17 @@ class Heard:
             kept = self.samples.setdefault(key, Samples(event["per_round"]))
             kept.wall_ns += event["wall_ns"]
             kept.cpu_ns += event["cpu_ns"]
+
+
+def hear_out(device: Device, files: Mapping[str, Path], command: str, heard: Heard) -> str:
+    """Bring the job there and let the guest do it; why it did not come to its end, "" if it did.
+
+    `command` is one of the guest's own. A lost connection is such a reason; other DeviceErrors are
+    raised.
+    """
+    try:
+        device.push(files)
+        status = device.run(["guest.pyz", command, "job.json"], heard.line)
+    except DeviceLostError as error:
+        return str(error)
+    return f"the guest ended with status {status}: {device.last_errors()}" if status else ""

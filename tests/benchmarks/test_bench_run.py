@@ -111,7 +111,7 @@ def whole(name: str) -> list[dict[str, Any]]:
 def candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Candidate, ...]:
     """A file of ours, a peer, and a target that was never exported."""
     monkeypatch.setattr(bench_run, "cost_of", lambda path, signature: None)
-    monkeypatch.setattr(bench_run, "_delegation", lambda path, row: None)
+    monkeypatch.setattr(bench_run, "delegation_of", lambda path: None)
     golden = Golden(
         ("face",),
         np.zeros((1, 112, 112, 3), np.uint8),

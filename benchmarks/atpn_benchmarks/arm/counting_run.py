@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
@@ -14,15 +13,22 @@ from atpn_benchmarks.arm.counts import MOST_SPREAD, InstructionCounts
 from atpn_benchmarks.arm.operator_counts import READERS, alone, operator_counts
 from atpn_benchmarks.arm.region_file import Region, read_region
 from atpn_benchmarks.bench_plan import BenchPlan
-from atpn_benchmarks.bench_run import GraphFacts, machine_of, read_graphs
+from atpn_benchmarks.bench_run import (
+    UNKNOWN,
+    GraphFacts,
+    as_opened,
+    machine_of,
+    read_graphs,
+    run_id,
+)
 from atpn_benchmarks.candidates import Candidate, distinct
-from atpn_benchmarks.devices.device import Device, DeviceError, DeviceLostError
+from atpn_benchmarks.devices.device import Device, DeviceError
 from atpn_benchmarks.devices.qemu_device import REGIONS
 from atpn_benchmarks.guest.job import Job
-from atpn_benchmarks.heard import Event, Heard
+from atpn_benchmarks.heard import Event, Heard, hear_out
 from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Listener
-from atpn_benchmarks.results import SCHEMA, Conditions, Row, Run, Settings, State
+from atpn_benchmarks.results import SCHEMA, Row, Run, Settings, State
 from atpn_deploy import __version__
 from atpn_deploy.errors import AtpnError
 
@@ -56,7 +62,7 @@ def count_on(
         if operators:
             job, files = _with_operators(job, files, candidates, Path(scratch))
         listener.begin(device.name, len(job.entries))
-        lost = _perform(device, files, heard)
+        lost = hear_out(device, files, "count", heard)
         regions, by_operator = {}, {}
         for name, event in heard.regions.items() if not lost else ():
             regions[name] = [_pulled(device, event, tag, Path(scratch)) for tag in event["tags"]]
@@ -68,18 +74,17 @@ def count_on(
     rows = [_row(candidate, heard, regions, graphs, device, lost) for candidate in candidates]
     rows, untold = _told_operators(rows, candidates, heard, by_operator)
     machine = replace(machine_of(heard.begin["machine"]), memory_bytes=0)  # this machine's
-    unknown = Conditions("", None, None)
     run = Run(
         schema=SCHEMA,
-        id=f"{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
+        id=run_id(started_at),
         started_at=started_at.isoformat(timespec="seconds"),
         seconds=round(time.monotonic() - began, 1),
         device=device.name,
         version=__version__,
         machine=machine,
         settings=Settings((1,), (), WARMUP, 2, 0.0, 0),
-        before=unknown,
-        after=unknown,
+        before=UNKNOWN,
+        after=UNKNOWN,
         competing_load=None,
         timer_overhead_s=0.0,
         rows=tuple(rows),
@@ -128,16 +133,6 @@ def _told_operators(
     return found, problems
 
 
-def _perform(device: Device, files: Mapping[str, Path], heard: Heard) -> str:
-    """Let the guest count; why it did not come to its end, empty if it did."""
-    try:
-        device.push(files)
-        status = device.run(["guest.pyz", "count", "job.json"], heard.line)
-    except DeviceLostError as error:
-        return str(error)
-    return f"the guest ended with status {status}: {device.last_errors()}" if status else ""
-
-
 def _pulled(device: Device, event: Event, tag: int, scratch: Path) -> Region:
     """One region's file, brought here and read."""
     path = scratch / "region"
@@ -157,10 +152,7 @@ def _row(
     row = candidate.row
     if not candidate.runs:
         return row
-    graph = graphs.get(row.name, GraphFacts())
-    row = replace(row, delegation=graph.delegation, cost=graph.cost)
-    if opened := heard.opened.get((row.name, 1)):
-        row = replace(row, runtime=opened["runtime"], kernel_family=opened["kernel_family"])
+    row = as_opened(row, heard, graphs)
     if found := regions.get(row.name):
         row = replace(row, instructions=_counts(found, device))
     state, reason = _verdict(row, heard, lost)

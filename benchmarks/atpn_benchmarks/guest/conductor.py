@@ -98,11 +98,11 @@ class Conductor:
                 try:
                     runner = self._open(worker, entry, threads, verify=index == 0)
                 except WorkerError as error:
-                    worker.__exit__(None, None, None)
+                    worker.close()
                     self._fail(entry, "failed", str(error))
                     break
                 if runner is None:
-                    worker.__exit__(None, None, None)
+                    worker.close()
                     break
                 stack.enter_context(worker)
                 runners.append(runner)

@@ -12,10 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from types import TracebackType
 from typing import IO, Any
 
 from atpn_deploy.errors import AtpnError
+from atpn_exporters.session import Closing
 
 #: Words that start this Python, where that is more than its own path: under an emulator the system
 #: can't start it by that.
@@ -29,7 +29,7 @@ class WorkerError(AtpnError):
     """A worker that refused, crashed or hung; says which, and the last it wrote."""
 
 
-class WorkerProcess:
+class WorkerProcess(Closing):
     """One worker; `command` starts it, such as (python, guest.pyz)."""
 
     def __init__(
@@ -95,15 +95,8 @@ class WorkerProcess:
             return 0.0
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
-    def __enter__(self) -> WorkerProcess:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """End it, by force if it takes more than five seconds."""
         self._selector.close()
         if self._process.stdin is not None:
             try:

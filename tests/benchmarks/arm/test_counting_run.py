@@ -77,7 +77,7 @@ def regions(name: str) -> dict[str, Any]:
 def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BenchPlan:
     """One file of ours and a target that was never exported."""
     monkeypatch.setattr(bench_run, "cost_of", lambda path, signature: None)
-    monkeypatch.setattr(bench_run, "_delegation", lambda path, row: Delegation(1, 9, {}, 0))
+    monkeypatch.setattr(bench_run, "delegation_of", lambda path: Delegation(1, 9, {}, 0))
     path = tmp_path / "a.tflite"
     path.write_bytes(b"file")
     row = Row("a", "a", "tflite-int8", "atpn-lite", "full", False, "not run")
@@ -137,7 +137,7 @@ def test_litert_without_xnnpack_is_invalid(plan: BenchPlan) -> None:
 def test_a_graph_that_xnnpack_takes_nothing_of_is_counted(
     plan: BenchPlan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bench_run, "_delegation", lambda path, row: Delegation(0, 9, {}, 0))
+    monkeypatch.setattr(bench_run, "delegation_of", lambda path: Delegation(0, 9, {}, 0))
 
     run = counted(plan, Emulated(BEGIN, opened("a", "litert-builtin"), regions("a"), END)).run
 
