@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from atpn_benchmarks.guest import process as guest_process
 from atpn_benchmarks.guest import worker
 from atpn_benchmarks.guest.process import WorkerError, WorkerProcess
 
@@ -112,6 +114,15 @@ def test_a_worker_that_hangs_is_killed(tmp_path: Path) -> None:
         pytest.raises(WorkerError, match="hung: no answer to 'open'"),
     ):
         running.ask("open")
+
+
+def test_a_worker_that_does_not_end_by_itself_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(guest_process, "GRACE_S", 0.1)
+    began = time.monotonic()
+    process(tmp_path, "import time; time.sleep(600)").close()
+    assert time.monotonic() - began < 5
 
 
 def test_a_refusal_comes_as_its_own_words(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ PYTHON_VARIABLE = "ATPN_GUEST_PYTHON"
 #: A worker that answers nothing for so long is taken for hung.
 PATIENCE_S = 300.0
 
+#: How long a worker may take to end once its input has.
+GRACE_S = 5.0
+
 
 class WorkerError(AtpnError):
     """A worker that refused, crashed or hung; says which, and the last it wrote."""
@@ -96,14 +99,14 @@ class WorkerProcess(Closing):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
-        """End it, by force if it takes more than five seconds."""
+        """End it, by force if it takes longer than GRACE_S."""
         self._selector.close()
         if self._process.stdin is not None:
             try:
                 self._process.stdin.close()
             except BrokenPipeError:
                 pass
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + GRACE_S
         while self._process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.005)
         if self._process.poll() is None:
