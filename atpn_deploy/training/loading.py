@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
+from types import TracebackType
 
 import torch
 from torch import Tensor
@@ -14,6 +15,9 @@ from atpn_deploy.datasets.augment import Batch, Sampler
 from atpn_deploy.errors import DatasetError
 from atpn_deploy.training.processes import Process
 from atpn_deploy.training.stages import Stage
+
+#: What Python calls for an exception that nobody catches.
+ExceptHook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def coming_batches(
         batch_size=None,
         sampler=range(first, stage.steps),
         num_workers=loaders,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_loader,
         prefetch_factor=4 if loaders else None,
         # A fork shares the faces that are read already; elsewhere it isn't safe or isn't there.
         multiprocessing_context="fork" if loaders and sys.platform == "linux" else None,
@@ -87,9 +91,25 @@ def coming_batches(
         yield drawn.batch()
 
 
-def _one_thread(worker: int) -> None:
+def _begin_loader(worker: int) -> None:
     """OpenCV's threads don't survive a fork, and the loaders are parallel already."""
     import cv2
 
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    sys.excepthook = _silent_when_nobody_takes(sys.excepthook)
+
+
+def _silent_when_nobody_takes(report: ExceptHook) -> ExceptHook:
+    """`report`, but for a pipe whose other end is gone.
+
+    A run that is interrupted while it takes a batch leaves its loader with half a handshake. The
+    thread of multiprocessing that hands tensors over reports that as an uncaught exception; the
+    run has ended on purpose, and a trace of it would bury the one line that says so.
+    """
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not isinstance(error, (ConnectionError, EOFError)):
+            report(kind, error, trace)
+
+    return hook

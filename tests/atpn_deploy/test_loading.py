@@ -10,7 +10,7 @@ import pytest
 from atpn_deploy.datasets.augment import Sampler
 from atpn_deploy.datasets.faces import Image
 from atpn_deploy.errors import DatasetError
-from atpn_deploy.training.loading import coming_batches
+from atpn_deploy.training.loading import _silent_when_nobody_takes, coming_batches
 from atpn_deploy.training.processes import Process
 from atpn_deploy.training.stages import Stage
 
@@ -77,3 +77,22 @@ def test_two_loaders_that_met_one_each_have_met_too_many(make_sampler: MakeSampl
     sampler.remember({"a": "cut off"})
     with pytest.raises(DatasetError, match="2 of 10 faces can't be read"):
         sampler.remember({"b": "cut off"})
+
+
+@pytest.mark.parametrize(
+    ("error", "reported"),
+    [
+        (BrokenPipeError(), False),
+        (ConnectionResetError(), False),
+        (EOFError(), False),
+        (ValueError(), True),
+        (OSError(), True),
+    ],
+)
+def test_a_batch_that_nobody_takes_any_more_is_no_news(error: Exception, reported: bool) -> None:
+    seen: list[BaseException] = []
+
+    hook = _silent_when_nobody_takes(lambda kind, error, trace: seen.append(error))
+    hook(type(error), error, None)
+
+    assert seen == ([error] if reported else [])
