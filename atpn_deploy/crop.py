@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.contract import CROP_SIDE
+from atpn_deploy.crop_bands import bands_of
 
 #: The box of the points is extended by this share of its longer side on every side (section 3).
 MARGIN = 0.25
@@ -41,10 +43,10 @@ def box_around(points: NDArray[np.floating], margin: float = MARGIN) -> Box:
     The axis-parallel bounding box of the points, its longer side extended by 25 % at both ends,
     square, centred on the box. Another `margin` is for networks of others.
     """
-    low, high = np.min(points, 0), np.max(points, 0)
-    side = float((high - low).max()) * (1 + 2 * margin)
-    centre = (low + high) / 2
-    return Box(float(centre[0]) - side / 2, float(centre[1]) - side / 2, side)
+    spread = np.ascontiguousarray(np.asarray(points).T)  # one row an axis is searched sooner
+    (left, top), (right, bottom) = spread.min(1).tolist(), spread.max(1).tolist()
+    side = max(right - left, bottom - top) * (1 + 2 * margin)
+    return Box((left + right) / 2 - side / 2, (top + bottom) / 2 - side / 2, side)
 
 
 def cut(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
@@ -53,66 +55,48 @@ def cut(image: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
     Every output pixel is the mean of n x n bilinear samples on a regular grid inside it, where
     n = ceil(side / 112), so that a large face is averaged and not decimated. Outside the image the
     nearest border pixel counts. The result is rounded half to even.
+
+    Raises ValueError for a box that is no square of any image.
     """
+    if not (box.side >= 0 and math.isfinite(box.left + box.top + box.side)):
+        raise ValueError(f"{box} can't be cut; expected finite numbers and a side of 0 or more")
     height, width, channels = image.shape
-    rows = _bands(box.top, box.side, height)
-    columns = _bands(box.left, box.side, width)
-    left, right = columns[0].source.start, columns[-1].source.stop
-    # Bilinear samples on a grid are separable: down the columns first, then along the rows.
-    tall = np.concatenate(
-        [
-            band.weights
-            @ image[band.source, left:right]
-            .astype(np.float32)
-            .reshape(-1, (right - left) * channels)
-            for band in rows
-        ]
-    )  # (112, w * 3)
-    across = np.ascontiguousarray(tall.reshape(CROP_SIDE, -1, channels).swapaxes(0, 1))
-    flat = across.reshape(right - left, CROP_SIDE * channels)
-    wide = np.concatenate(
-        [
-            band.weights @ flat[band.source.start - left : band.source.stop - left]
-            for band in columns
-        ]
-    )  # (112, 112 * 3), the column before the row
-    resampled = wide.reshape(CROP_SIDE, CROP_SIDE, channels).swapaxes(0, 1)
-    return np.ascontiguousarray(np.rint(resampled), np.uint8)
+    rows, columns = bands_of((box.top, box.left), box.side, (height, width), channels)
+    region = image[rows.source, columns.source]
+    w = region.shape[1]
+    region = region.reshape(-1, w * channels)
+    # Bilinear samples on a grid are separable: down the columns first, then along the rows. Each
+    # product writes the axis that it makes where the next step reads it, so that only the bytes of
+    # the result are transposed.
+    memory = _scratch.take((w * channels + CROP_SIDE * channels) * CROP_SIDE)
+    tall = memory[: w * channels * CROP_SIDE].reshape(-1, CROP_SIDE)  # (w * channels, 112)
+    for source, made, weights in rows.products:
+        strip = region[source].astype(np.float32)
+        np.matmul(strip.T, weights[:, : len(strip)].T, out=tall[:, made])
+    across = tall.reshape(w, -1)  # (w, channels * 112)
+    wide = memory[tall.size :][: CROP_SIDE * channels * CROP_SIDE].reshape(CROP_SIDE, -1)
+    for source, made, weights in columns.products:
+        strip = across[source]
+        np.matmul(weights[:, : len(strip)], strip, out=wide[made])
+    rounded = np.rint(wide, out=wide).astype(np.uint8)
+    return np.ascontiguousarray(rounded.reshape(CROP_SIDE, channels, -1).transpose(2, 0, 1))
 
 
-@dataclass(frozen=True)
-class _Band:
-    """Some neighbouring output pixels along one axis, and what they are made of."""
+class _Scratch(threading.local):
+    """Memory between image and crop, one block a thread, which grows to the largest need.
 
-    source: slice  # the source pixels
-    weights: NDArray[np.float32]  # (BAND, source pixels); each row sums to one
+    A block of this size that is taken anew comes from the system page by page, which takes longer
+    than the arithmetic.
+    """
+
+    def __init__(self) -> None:
+        self._block = np.empty(0, np.float32)
+
+    def take(self, size: int) -> NDArray[np.float32]:
+        """At least `size` values, undefined, valid until this thread takes again."""
+        if self._block.size < size:
+            self._block = np.empty(size, np.float32)
+        return self._block
 
 
-#: Output pixels that are computed together. One product over all 112 would mostly multiply zeros
-#: (a pixel depends on 1/112 of the box); one for each would be 112 small ones.
-BAND = 16
-
-
-def _bands(start: float, side: float, length: int) -> list[_Band]:
-    """The weights along one axis of an image of `length` pixels, in bands from its start on."""
-    n = max(1, math.ceil(side / CROP_SIDE))
-    samples = CROP_SIDE * n
-    position = start + (np.arange(samples) + 0.5) * (side / samples) - 0.5
-    below = np.floor(position)
-    above = (position - below) / n  # the share of the pixel after, in the mean over n
-    first = np.clip(below, 0, length - 1).astype(np.intp)
-    second = np.clip(below + 1, 0, length - 1).astype(np.intp)
-    bands = []
-    for k in range(0, samples, BAND * n):
-        of_band = slice(k, k + BAND * n)
-        origin, end = int(first[k]), int(second[of_band][-1]) + 1
-        cell = np.repeat(np.arange(BAND) * (end - origin) - origin, n)
-        weights = np.bincount(
-            np.concatenate((cell + first[of_band], cell + second[of_band])),
-            np.concatenate((1 / n - above[of_band], above[of_band])),
-            minlength=BAND * (end - origin),
-        )
-        bands.append(
-            _Band(slice(origin, end), weights.reshape(BAND, end - origin).astype(np.float32))
-        )
-    return bands
+_scratch = _Scratch()

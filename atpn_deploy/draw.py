@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from atpn_deploy.draw_label import SHADE, WHITE, Colour, draw_label
 from atpn_deploy.errors import MissingToolError
 from atpn_deploy.pose import axes
 
 if TYPE_CHECKING:
-    from PIL.ImageDraw import ImageDraw
-
+    from atpn_deploy.crop import Box
     from atpn_deploy.faces import Face
-
-Colour = tuple[int, int, int]
 
 #: The parts of the 98-point markup: first point, last point, whether it closes, colour.
 PARTS: tuple[tuple[int, int, bool, Colour], ...] = (
@@ -34,21 +32,39 @@ PARTS: tuple[tuple[int, int, bool, Colour], ...] = (
 )
 #: Figure 1: front red, up blue, left (the person's) green.
 AXIS_COLOURS: tuple[Colour, ...] = ((240, 40, 40), (60, 110, 255), (40, 205, 70))
-BOX_COLOUR: Colour = (255, 255, 255)
-SHADE: Colour = (20, 20, 24)
+
+#: From this side on, in pixels, a face's label holds the angles.
+SMALLEST_WITH_ANGLES = 150.0
 
 #: OpenCV draws at sub-pixel positions given as integers with this many fractional bits.
 SHIFT = 4
 
 
+def require_drawing() -> None:
+    """Raise MissingToolError, with the pip line, without OpenCV or without Pillow."""
+    try:
+        import cv2  # noqa: F401 (only whether it is there)
+        import PIL.Image  # noqa: F401
+    except ImportError as error:
+        raise MissingToolError(
+            "drawing needs OpenCV and Pillow: pip install -c constraints.txt 'atpn-deploy[track]'"
+        ) from error
+
+
 def annotate(image: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
-    """A copy of an (H, W, 3) RGB image with every face drawn in; smaller faces lie on top."""
+    """A copy of an (H, W, 3) RGB image with every face drawn in; smaller faces lie on top.
+
+    Raises MissingToolError without OpenCV or without Pillow.
+    """
+    require_drawing()
     canvas = np.ascontiguousarray(image).copy()
     ordered = sorted(faces, key=lambda face: -face.box.side)
     for face in ordered:
-        _draw_box(canvas, face)
+        draw_corners(canvas, face.box)
         draw_face(canvas, face)
-    return _with_labels(canvas, ordered)
+    for face in ordered:
+        draw_label(canvas, label_of(face), face.box)
+    return canvas
 
 
 def draw_face(canvas: NDArray[np.uint8], face: Face) -> None:
@@ -105,9 +121,7 @@ def _arrow(
     across = np.array((-along[1], along[0]))
     head = min(4.5 * stroke, 0.6 * length)
     neck = tip - head * along
-    corners = np.array(
-        [_fixed(p) for p in (tip, neck + head / 2 * across, neck - head / 2 * across)]
-    )
+    corners = _all_fixed(np.array((tip, neck + head / 2 * across, neck - head / 2 * across)))
     width, rim = max(1, round(stroke)), max(1, round(stroke / 4))
     ends = _fixed(start), _fixed(neck)
     cv2.line(canvas, *ends, SHADE, width + 2 * rim, cv2.LINE_AA, SHIFT)
@@ -122,37 +136,48 @@ def _draw_points(canvas: NDArray[np.uint8], face: Face) -> None:
 
     side = face.box.side
     width, radius = max(1, round(stroke_of(side) * 0.6)), max(0.9, side / 190)
-    for first, last, closed, colour in PARTS:
-        line = np.array([_fixed(point) for point in face.landmarks[first : last + 1]])
-        if side >= 90:  # on a smaller face lines would bury the points
+    points, dot, rim = _all_fixed(face.landmarks), _scaled(radius), _scaled(radius * 1.3 + 0.3)
+    large = side >= 90  # on a smaller face lines and rims would bury the points
+    if large:
+        for first, last, closed, colour in PARTS:
+            line = points[first : last + 1]
             cv2.polylines(canvas, [line], closed, colour, width, cv2.LINE_AA, SHIFT)
     for first, last, _, colour in PARTS:
-        for point in face.landmarks[first : last + 1]:
-            if side >= 90:
-                rim = _scaled(radius * 1.3 + 0.3)
-                cv2.circle(canvas, _fixed(point), rim, SHADE, -1, cv2.LINE_AA, SHIFT)
-            cv2.circle(canvas, _fixed(point), _scaled(radius), colour, -1, cv2.LINE_AA, SHIFT)
+        for centre in points[first : last + 1].tolist():
+            if large:
+                cv2.circle(canvas, centre, rim, SHADE, -1, cv2.LINE_AA, SHIFT)
+            cv2.circle(canvas, centre, dot, colour, -1, cv2.LINE_AA, SHIFT)
 
 
-def _draw_box(canvas: NDArray[np.uint8], face: Face) -> None:
-    """The four corners of the square: a whole frame would cross neighbouring faces."""
+def draw_corners(
+    canvas: NDArray[np.uint8], box: Box, colour: Colour = WHITE, arm: float = 0.12
+) -> None:
+    """Draw the four corners of a square: a whole frame would cross neighbouring faces.
+
+    `arm` is how far each reaches along a side, as a share of it.
+    """
     import cv2
 
-    box, stroke = face.box, stroke_of(face.box.side)
-    arm = 0.12 * box.side
-    for widen, colour in ((2, SHADE), (0, BOX_COLOUR)):
-        for x, inward in ((box.left, arm), (box.left + box.side, -arm)):
-            for y, downward in ((box.top, arm), (box.top + box.side, -arm)):
+    stroke, reach = stroke_of(box.side), arm * box.side
+    for widen, ink in ((2, SHADE), (0, colour)):
+        for x, inward in ((box.left, reach), (box.left + box.side, -reach)):
+            for y, downward in ((box.top, reach), (box.top + box.side, -reach)):
                 corner = np.array([(x + inward, y), (x, y), (x, y + downward)])
-                line = np.array([_fixed(point) for point in corner])
+                line = _all_fixed(corner)
                 width = max(1, round(stroke)) + widen
-                cv2.polylines(canvas, [line], False, colour, width, cv2.LINE_AA, SHIFT)
+                cv2.polylines(canvas, [line], False, ink, width, cv2.LINE_AA, SHIFT)
 
 
 def _fixed(point: NDArray[np.floating]) -> tuple[int, int]:
-    """Edge-based pixels to OpenCV's centre-based fixed point, kept within its 16-bit range."""
-    x, y = np.clip(np.asarray(point, np.float64) - 0.5, -32000, 32000)
-    return round(float(x) * (1 << SHIFT)), round(float(y) * (1 << SHIFT))
+    """One point (x, y) as OpenCV takes it."""
+    x, y = _all_fixed(point).tolist()
+    return x, y
+
+
+def _all_fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:
+    """Edge-based pixels (..., 2) to OpenCV's centre-based fixed point, within its 16-bit range."""
+    centred = np.clip(np.asarray(points, np.float64) - 0.5, -32000, 32000)
+    return np.rint(centred * (1 << SHIFT)).astype(np.int32)
 
 
 def _scaled(length: float) -> int:
@@ -160,39 +185,12 @@ def _scaled(length: float) -> int:
 
 
 def label_of(face: Face) -> str:
-    """What is written at a face: confidence, then yaw, pitch and roll in degrees."""
+    """What is written at a face: confidence, then yaw, pitch and roll in degrees.
+
+    The angles are left out where they would cover a small face's neighbours.
+    """
+    sure = f"{face.confidence:.0%}"
+    if face.box.side < SMALLEST_WITH_ANGLES:
+        return sure
     yaw, pitch, roll = np.degrees(face.pose)
-    return f"{face.confidence:.0%}   yaw {yaw:+.0f}°  pitch {pitch:+.0f}°  roll {roll:+.0f}°"
-
-
-def _with_labels(canvas: NDArray[np.uint8], faces: Sequence[Face]) -> NDArray[np.uint8]:
-    """White text on a dark, translucent plate above (or inside the top of) each square."""
-    try:
-        from PIL import Image, ImageDraw
-    except ImportError as error:
-        raise MissingToolError(
-            "drawing needs Pillow: pip install -c constraints.txt 'atpn-deploy[track]'"
-        ) from error
-
-    picture = Image.fromarray(canvas)
-    pen = ImageDraw.Draw(picture, "RGBA")
-    for face in faces:
-        _label(pen, picture.size, face)
-    return np.array(picture)
-
-
-def _label(pen: ImageDraw, size: tuple[int, int], face: Face) -> None:
-    from PIL import ImageFont
-
-    width, height = size
-    text = label_of(face)
-    if face.box.side < 150:  # the angles would cover a small face's neighbours
-        text = text.split("   ")[0]
-    font = ImageFont.load_default(max(11.0, face.box.side / 19))
-    left, top, right, bottom = pen.textbbox((0, 0), text, font=font)
-    pad = max(2.0, (bottom - top) * 0.35)
-    plate = (right - left + 2 * pad, bottom - top + 2 * pad)
-    x = min(max(0.0, face.box.left), max(0.0, width - plate[0]))
-    y = min(max(0.0, face.box.top - plate[1] - pad / 2), max(0.0, height - plate[1]))
-    pen.rounded_rectangle((x, y, x + plate[0], y + plate[1]), radius=pad, fill=(*SHADE, 190))
-    pen.text((x + pad - left, y + pad - top), text, font=font, fill=(255, 255, 255, 255))
+    return f"{sure}   yaw {yaw:+.0f}°  pitch {pitch:+.0f}°  roll {roll:+.0f}°"

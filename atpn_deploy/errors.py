@@ -10,6 +10,9 @@ class AtpnError(Exception):
     ├── ConfigError        a network or an option that does not exist
     ├── WeightsError       a checkpoint that is not one, or not this one
     ├── ImageError         an image that cannot be read as 8-bit RGB
+    ├── VideoError         a video or a camera that cannot be read, or a video not written
+    ├── DetectorError      a detector or a file of boxes that can't be used
+    ├── FleetError         many videos that can't be worked through together
     ├── DatasetError       a data set that is missing or not laid out as its reader expects
     ├── TrainingError      a training run that cannot go on
     ├── CalibrationError   calibration data missing, foreign or too small
@@ -36,6 +39,18 @@ class WeightsError(AtpnError):
 
 class ImageError(AtpnError):
     """An image that cannot be read as 8-bit RGB."""
+
+
+class DetectorError(AtpnError):
+    """A detector that is unknown or answers with no boxes, or a file of boxes that is wrong."""
+
+
+class VideoError(AtpnError):
+    """A video or a camera that cannot be read, or a video that cannot be written."""
+
+
+class FleetError(AtpnError):
+    """Videos that can't be worked through together: no folder, no workers, nowhere to write."""
 
 
 class DatasetError(AtpnError):

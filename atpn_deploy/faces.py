@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import CONFIDENCE_THRESHOLD, OUTPUTS, Tensors
 from atpn_deploy.crop import MARGIN, Box, box_around, cut
-from atpn_deploy.detector import Detector
+from atpn_deploy.detectors.detector import Detector
 from atpn_deploy.errors import ArtifactError
+from atpn_deploy.stage_times import StageTimes
 
 #: A proposal is looked at, then cropped anew round the landmarks it gave, and looked at again:
 #: the first crop is as good as the detector, the second is the one that the network is trained for.
@@ -26,6 +27,10 @@ FIRST_PASS_THRESHOLD = 0.2
 SAME_FACE = 0.5
 #: Squares smaller than this, in pixels of the photograph, hold no face that could be aligned.
 SMALLEST_SIDE = 12.0
+
+
+#: What resamples a square of an image for the network, as `crop.cut` does.
+Cut = Callable[[NDArray[np.uint8], Box], NDArray[np.uint8]]
 
 
 class Session(Protocol):
@@ -61,28 +66,59 @@ def find_faces(
 
     Raises ArtifactError for a file that does not compute all three tasks.
     """
+    require_all_tasks(session)
+    return judge(image, detector.propose(image), session, threshold=threshold)[:max_faces]
+
+
+def require_all_tasks(session: Session) -> None:
+    """Raise ArtifactError for a file that does not compute landmarks, pose and confidence."""
     lacking = [spec.name for spec in OUTPUTS if spec.name not in session.output_names]
     if lacking:
         raise ArtifactError(
             f"the file computes no {' and no '.join(lacking)}; finding faces needs all three "
             "tasks: export one with atpn-export --signature full"
         )
-    faces = [look(image, box, session) for box in detector.propose(image) if _usable(box, image)]
+
+
+def judge(
+    image: NDArray[np.uint8],
+    boxes: Sequence[Box],
+    session: Session,
+    *,
+    threshold: float = CONFIDENCE_THRESHOLD,
+    times: StageTimes | None = None,
+    cut: Cut = cut,
+) -> list[Face]:
+    """The faces among the proposed squares whose confidence is above `threshold`, largest first."""
+
+    def above(faces: list[Face], threshold: float) -> list[Face]:
+        sure = [face for face in faces if face.confidence > threshold and usable(face.box, image)]
+        return without_duplicates(sure)
+
+    faces = [look(image, box, session, times, cut) for box in boxes if usable(box, image)]
     for _ in range(PASSES - 1):
-        kept = [face for face in faces if face.confidence > min(FIRST_PASS_THRESHOLD, threshold)]
-        faces = [
-            look(image, face.box, session)
-            for face in without_duplicates(kept)
-            if _usable(face.box, image)
-        ]
-    sure = [face for face in faces if face.confidence > threshold and _usable(face.box, image)]
-    found = sorted(without_duplicates(sure), key=lambda face: -face.box.side)
-    return found[:max_faces]
+        kept = above(faces, min(FIRST_PASS_THRESHOLD, threshold))
+        faces = [look(image, face.box, session, times, cut) for face in kept]
+    return sorted(above(faces, threshold), key=lambda face: -face.box.side)
 
 
-def look(image: NDArray[np.uint8], box: Box, session: Session) -> Face:
-    """Run the network once on `box` of the image."""
-    outputs = session.run({"image": cut(image, box)[None]})
+def look(
+    image: NDArray[np.uint8],
+    box: Box,
+    session: Session,
+    times: StageTimes | None = None,
+    cut: Cut = cut,
+) -> Face:
+    """Run the network once on `box` of the image; `times` counts the stages crop and infer.
+
+    Another `cut` is for a scripted world, which has no pixels.
+    """
+    watch = times or StageTimes()
+    began = watch.clock()
+    crop = cut(image, box)[None]
+    began = watch.add("crop", began)
+    outputs = session.run({"image": crop})
+    watch.add("infer", began)
     landmarks = box.to_image(outputs["landmarks"][0])
     return Face(
         box_around(landmarks),
@@ -94,29 +130,48 @@ def look(image: NDArray[np.uint8], box: Box, session: Session) -> Face:
 
 def without_duplicates(faces: Sequence[Face]) -> list[Face]:
     """Of faces that overlap by more than SAME_FACE, the most confident one; that one first."""
+    ordered = sorted(faces, key=lambda face: -face.confidence)
+    squares = _inner_squares([face.box for face in ordered])
+    left = np.arange(len(ordered))
     kept: list[Face] = []
-    for face in sorted(faces, key=lambda face: -face.confidence):
-        if all(overlap(face.box, other.box) <= SAME_FACE for other in kept):
-            kept.append(face)
+    while len(left):
+        first, left = left[0], left[1:]
+        kept.append(ordered[first])
+        left = left[_shares(squares[:, first], squares[:, left]) <= SAME_FACE]
     return kept
+
+
+def overlaps(ones: Sequence[Box], others: Sequence[Box]) -> NDArray[np.float64]:
+    """`overlap` of each of N boxes with each of M, (N, M)."""
+    return _shares(_inner_squares(ones)[:, :, None], _inner_squares(others)[:, None])
+
+
+def _inner_squares(boxes: Sequence[Box]) -> NDArray[np.float64]:
+    """(3, N): x and y of the centre, and the side, of each box without its margin."""
+    left, top, side = np.array([(b.left, b.top, b.side) for b in boxes]).reshape(-1, 3).T
+    return np.stack((left + side / 2, top + side / 2, side / (1 + 2 * MARGIN)))
+
+
+def _shares(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The share of the smaller square that the larger one covers; a and b (3, ...), sides > 0."""
+    smaller = np.minimum(a[2], b[2])
+    width = np.minimum((a[2] + b[2]) / 2 - np.abs(a[0] - b[0]), smaller)
+    height = np.minimum((a[2] + b[2]) / 2 - np.abs(a[1] - b[1]), smaller)
+    shared = np.maximum(width, 0.0) * np.maximum(height, 0.0)
+    return np.asarray(shared / smaller**2, np.float64)
 
 
 def overlap(one: Box, other: Box) -> float:
     """The share of the smaller face that the larger one covers, both without margin, 0 to 1."""
-    a, b = _without_margin(one), _without_margin(other)
-    width = min(a.left + a.side, b.left + b.side) - max(a.left, b.left)
-    height = min(a.top + a.side, b.top + b.side) - max(a.top, b.top)
-    return max(0.0, width) * max(0.0, height) / min(a.side, b.side) ** 2
+    a, b = one.side / (1 + 2 * MARGIN), other.side / (1 + 2 * MARGIN)
+    across = abs((one.left + one.side / 2) - (other.left + other.side / 2))  # between the centres
+    down = abs((one.top + one.side / 2) - (other.top + other.side / 2))
+    width = min((a + b) / 2 - across, a, b)
+    height = min((a + b) / 2 - down, a, b)
+    return max(0.0, width) * max(0.0, height) / min(a, b) ** 2
 
 
-def _without_margin(box: Box) -> Box:
-    """The square round the landmarks themselves."""
-    side = box.side / (1 + 2 * MARGIN)
-    inset = (box.side - side) / 2
-    return Box(box.left + inset, box.top + inset, side)
-
-
-def _usable(box: Box, image: NDArray[np.uint8]) -> bool:
+def usable(box: Box, image: NDArray[np.uint8]) -> bool:
     """Whether a square has a finite, sensible size and its centre inside the image.
 
     On a false alarm the landmarks can shrink to a dot or leave the photograph.

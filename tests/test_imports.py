@@ -28,6 +28,9 @@ TOOLCHAINS = (
     "litert_torch",
     "ai_edge_litert",
     "cv2",
+    "av",
+    "pyarrow",
+    "ray",
     "executorch",
     "torchao",
     "ncnn",
@@ -114,7 +117,15 @@ def loaded(statement: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "module", ["atpn_exporters.registry", "atpn_exporters.opening", "atpn_deploy.contract"]
+    "module",
+    [
+        "atpn_exporters.registry",
+        "atpn_exporters.opening",
+        "atpn_deploy.contract",
+        "atpn_deploy.detectors.registry",
+        "atpn_deploy.video.opening",
+        "atpn_deploy.video.frame_writer",
+    ],
 )
 def test_importing_loads_no_toolchain(module: str) -> None:
     assert loaded(f"import {module}") == set()

@@ -19,6 +19,7 @@ COMMANDS = {
     "compare": "atpn_deploy.cli.bench_compare",
     "count": "atpn_deploy.cli.bench_count",
     "history": "atpn_deploy.cli.bench_history",
+    "loop": "atpn_deploy.cli.bench_loop",
     "operators": "atpn_deploy.cli.bench_operators",
     "setup-arm": "atpn_deploy.cli.bench_setup_arm",
     "validate-arm": "atpn_deploy.cli.bench_validate_arm",
@@ -26,9 +27,9 @@ COMMANDS = {
 
 EPILOG = (
     "Further commands, each with --help: compare A B (what changed between two results), history "
-    "(what was measured here before), count (parameters and multiply-adds per module), operators "
-    "(time per operator), setup-arm (what --device qemu:cortex-a76 runs in), "
-    "validate-arm (how far off --estimate is)."
+    "(what was measured here before), count (parameters and multiply-adds per module), loop (time "
+    "per frame of a video), operators (time per operator), setup-arm (what --device "
+    "qemu:cortex-a76 runs in), validate-arm (how far off --estimate is)."
 )
 
 

@@ -1,4 +1,4 @@
-"""`python -m atpn_deploy.cli.render`: synthetic faces of the ICT face model, exactly labelled."""
+"""`python -m atpn_deploy.cli.render`: synthetic faces and videos of them, exactly labelled."""
 
 from __future__ import annotations
 
@@ -26,8 +26,21 @@ def render(
     output: Annotated[Path, typer.Option(help="folder for the pictures; made if absent")],
     count: Annotated[int, typer.Option(help="how many faces", min=1)] = 32,
     seed: Annotated[int, typer.Option(help="face i depends on (seed, i) alone", min=0)] = 1,
+    sequence: Annotated[
+        str | None,
+        typer.Option(
+            help="a video instead: still, motion, dash, occlusion, leaving, cuts, crossing or all"
+        ),
+    ] = None,
 ) -> None:
-    """Write face00000.png, ..., labels.json and contact_sheet.png into a folder."""
+    """Write face00000.png, ..., labels.json and contact_sheet.png into a folder.
+
+    With --sequence it writes A/motion/vid.avi, annot/*.pts as 300VW has them, and faces.jsonl with
+    all 98 points and the pose of every face.
+    """
+    if sequence is not None:
+        _render_sequences(face_model, output, sequence, seed)
+        return
     from atpn_deploy.renderer.render import rendered_faces
 
     faces = rendered_faces(face_model, count, seed)
@@ -44,6 +57,21 @@ def render(
     (output / "labels.json").write_text(text, encoding="utf-8")
     _write(output / "contact_sheet.png", contact_sheet(faces.images[:SHEET_FACES]))
     typer.echo(f"{count} faces in {output}")
+
+
+def _render_sequences(face_model: Path, output: Path, name: str, seed: int) -> None:
+    """One screenplay, or all of them, each into a folder of its own under its category's."""
+    from atpn_deploy.renderer.screenplay import SCREENPLAYS, screenplay_named
+    from atpn_deploy.renderer.sequence import rendered_sequence
+    from atpn_deploy.renderer.sequence_files import write_sequence
+    from atpn_deploy.renderer.studio import open_studio
+
+    plays = list(SCREENPLAYS.values()) if name == "all" else [screenplay_named(name)]
+    studio = open_studio(face_model)
+    for play in plays:
+        folder = output / play.category / play.name
+        count, labelled = write_sequence(rendered_sequence(studio, play.shots, seed), folder)
+        typer.echo(f"{count} frames, {labelled} labelled, in {folder}")
 
 
 def _labels(faces: FaceSet, index: int, name: str) -> dict[str, Any]:

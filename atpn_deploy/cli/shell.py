@@ -16,6 +16,14 @@ from atpn_deploy.errors import AtpnError
 INTERRUPTED = 130
 
 
+class InterruptionError(Exception):
+    """A command that a signal ended, after it had put away what was done; says what that is."""
+
+    def __init__(self, told: str, exit_status: int = INTERRUPTED) -> None:
+        super().__init__(told)
+        self.exit_status = exit_status
+
+
 def main_of(
     app: typer.Typer, commands: Mapping[str, str] = MappingProxyType({})
 ) -> Callable[[], None]:
@@ -36,6 +44,9 @@ def main_of(
         except AtpnError as error:
             print(f"error: {error}", file=sys.stderr)
             sys.exit(error.exit_status)
+        except InterruptionError as stop:
+            print(f"interrupted: {stop}", file=sys.stderr)
+            sys.exit(stop.exit_status)
         except SystemExit as stop:  # typer has turned KeyboardInterrupt into it, and says nothing
             if stop.code == INTERRUPTED:
                 print("interrupted", file=sys.stderr)

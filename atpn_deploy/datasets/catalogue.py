@@ -18,7 +18,7 @@ from atpn_deploy.datasets.merl68 import merl68
 from atpn_deploy.datasets.scenes import background_crops
 from atpn_deploy.datasets.w300 import w300
 from atpn_deploy.datasets.w300lp import aflw2000, helen_test_names, w300lp
-from atpn_deploy.datasets.w300vw import VideoSequence, w300vw
+from atpn_deploy.datasets.w300vw import VideoSequence, sequences, w300vw
 from atpn_deploy.datasets.wflw import wflw
 from atpn_deploy.datasets.wider import wider, wider_scenes
 from atpn_deploy.errors import DatasetError
@@ -29,6 +29,9 @@ USES = ("alignment98", "alignment68", "pose", "boxes", "negatives", "video")
 AFLW = "AFLW: non-commercial research"
 WIDER_FACE = "WIDER FACE: research"
 W300 = "300W: non-commercial research"
+
+#: The folder that rendered sequences are looked for in.
+RENDERED_VIDEO = "rendered_video"
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,13 @@ def _wider_negatives(data: Path) -> Sequence[Image]:
 
 def _test_videos(data: Path) -> tuple[VideoSequence, ...]:
     return tuple(run for split in "ABC" for run in w300vw(data / "300VW", split))
+
+
+def _rendered_videos(data: Path) -> tuple[VideoSequence, ...]:
+    """What `python -m atpn_deploy.cli.render --sequence` wrote: a folder a category, as 300VW's."""
+    annotated = sorted((data / RENDERED_VIDEO).glob("[ABC]/*/annot"))
+    folders = [path.parent for path in annotated]
+    return tuple(run for folder in folders for run in sequences(folder, folder.parent.name))
 
 
 DATASETS = (
@@ -221,6 +231,14 @@ DATASETS = (
         "300VW: non-commercial research",
         evaluation_only=True,
         videos=_test_videos,
+    ),
+    Dataset(
+        "rendered-video",
+        (RENDERED_VIDEO,),
+        ("video",),
+        "none: rendered from ICT-FaceKit's face model",
+        evaluation_only=True,
+        videos=_rendered_videos,
     ),
 )
 

@@ -35,6 +35,8 @@ CATEGORIES = {
 
 SPLITS = ("train", *CATEGORIES)
 
+VIDEO = "vid.avi"
+
 
 @dataclass(frozen=True)
 class VideoSequence:
@@ -97,12 +99,12 @@ def w300vw(root: Path, split: str) -> tuple[VideoSequence, ...]:
         names = sorted(CATEGORIES[split])
     if not names:
         raise DatasetError(f"{root} holds no videos of the split {split!r} of 300VW")
-    return tuple(sequence for name in names for sequence in _sequences(root / name, split))
+    return tuple(sequence for name in names for sequence in sequences(root / name, split))
 
 
-def _sequences(folder: Path, category: str) -> list[VideoSequence]:
-    """The runs of one video."""
-    video = folder / "vid.avi"
+def sequences(folder: Path, category: str) -> list[VideoSequence]:
+    """The runs of one video's folder. Raises DatasetError naming the file."""
+    video = folder / VIDEO
     if not video.is_file():
         raise DatasetError(f"{video} does not exist; 300VW has a vid.avi in every video's folder")
     annotations = require_folder(folder / "annot", "the .pts files of 300VW's frames")

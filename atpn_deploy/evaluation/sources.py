@@ -165,4 +165,5 @@ SOURCES = (
         lambda source, data: _tracking(source, detection_wider_scenes(data)),
     ),
     Source("video", "300VW test", ("300vw-test",), _video),
+    Source("video", "rendered sequences", ("rendered-video",), _video),
 )

@@ -17,6 +17,7 @@ from atpn_deploy.evaluation.alignment import errors_of
 from atpn_deploy.evaluation.network import Network
 from atpn_deploy.evaluation.results import VideoFigures, VideoResult
 from atpn_deploy.evaluation.views import Advance, ignore
+from atpn_deploy.faces import usable
 
 Points = NDArray[np.float64]
 
@@ -123,7 +124,7 @@ class _Tracker:
             self._tally.tracking_frames += 1
             landmarks, confidence = self._see(image, self._next)
         self._tally.tracked.append(_errors(landmarks, points))
-        self._next = _crop_after(landmarks, confidence, max(image.shape[:2]))
+        self._next = _crop_after(landmarks, confidence, image)
         if self._next is None:
             self._tally.failure_frames += 1
 
@@ -133,16 +134,16 @@ class _Tracker:
         return box.to_image(outputs[LANDMARKS.name][0]), float(outputs[CONFIDENCE.name][0, 0])
 
 
-def _crop_after(landmarks: Points, confidence: float, longest_side: int) -> Box | None:
+def _crop_after(landmarks: Points, confidence: float, image: Image) -> Box | None:
     """Where to look in the next frame; None where the face is lost.
 
-    That is also where the landmarks leave no square to cut: not finite, a dot, or far larger than
-    the image.
+    That is also where the tracker would find no square to cut: landmarks that are not finite, a
+    dot, far larger than the image or outside it.
     """
     if not (confidence > CONFIDENCE_THRESHOLD and np.isfinite(landmarks).all()):
         return None
     box = box_around(landmarks)
-    return box if 0 < box.side <= 4 * longest_side else None
+    return box if usable(box, image) else None
 
 
 def _errors(landmarks: Points, points: Points) -> tuple[float, float]:

@@ -124,7 +124,8 @@ def render_face(
     cloth = linear(muted(rng))
     lit_cloth = cloth * (light.ambient[0] + 0.4 * light.lamp_colour)
     draw_shoulders(scene, camera.project(NECK), camera.lean, camera.scale, lit_cloth)
-    pixels, colours = paint_head(studio, pieces, camera, 2 * SIDE, Paint(look, light, cloth, rng))
+    paint = Paint(look, light, cloth, rng)
+    pixels, colours = paint_head(studio, pieces, camera, scene.shape[:2], paint)
     scene.reshape(-1, 3)[pixels] = colours
     if rng.random() < OCCLUDED:
         draw_occluder(scene, points.mean(0), float(np.ptp(points, axis=0).max()), rng)

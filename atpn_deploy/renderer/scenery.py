@@ -103,12 +103,17 @@ def draw_occluder(scene: NDArray[np.float32], centre: Floats, extent: float, rng
     scene += mask[..., None] * (colour * texture[..., None] - scene)
 
 
+def developed(scene: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(2 h, 2 w, 3) linear light to an (h, w, 3) picture, sRGB 0..255, without grain."""
+    height, width = scene.shape[0] // 2, scene.shape[1] // 2
+    light = cv2.resize(scene, (width, height), interpolation=cv2.INTER_AREA)
+    light = np.clip(light / (1 + 0.12 * np.clip(light, 0, None) ** 2) * 1.05, 0, 1)
+    return np.asarray(255 * light ** (1 / 2.2), np.float32)
+
+
 def photographed(scene: NDArray[np.float32], rng: Rng) -> Image:
     """(2 n, 2 n, 3) linear light to an (n, n, 3) picture: pixels, tone, grain and compression."""
-    side = len(scene) // 2
-    light = cv2.resize(scene, (side, side), interpolation=cv2.INTER_AREA)
-    light = np.clip(light / (1 + 0.12 * np.clip(light, 0, None) ** 2) * 1.05, 0, 1)
-    picture = np.asarray(255 * light ** (1 / 2.2), np.float32)
+    picture = developed(scene)
     picture += rng.standard_normal(picture.shape, np.float32) * float(rng.uniform(0.3, 4))
     if rng.random() < 0.3:
         picture = cv2.GaussianBlur(picture, (0, 0), float(rng.uniform(0.3, 0.9))).astype(np.float32)

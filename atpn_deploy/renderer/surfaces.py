@@ -84,14 +84,18 @@ def joined(pieces: Sequence[Piece]) -> Mesh:
 
 
 def paint_head(
-    studio: FaceStudio, pieces: Sequence[Piece], camera: Camera, side: int, paint: Paint
+    studio: FaceStudio,
+    pieces: Sequence[Piece],
+    camera: Camera,
+    size: tuple[int, int],
+    paint: Paint,
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The P pixels of a (side, side) picture that the pieces cover, and their (P, 3) linear RGB."""
+    """The P pixels of a (height, width) picture that the pieces cover, their (P, 3) linear RGB."""
     mesh = joined(pieces)
     posed = camera.posed(mesh.vertices)
     away = camera.distance + posed[:, 2:]
     screen = np.hstack((camera.on_screen(posed), -1 / away))
-    drawn = rasterise(screen, mesh.triangles, (side, side))
+    drawn = rasterise(screen, mesh.triangles, size)
     extra = len(posed) - len(studio.sky)  # vertices of what the head wears
     lit = np.ones(len(posed), np.float32)
     if paint.light.shadow:

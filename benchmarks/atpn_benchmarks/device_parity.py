@@ -17,6 +17,7 @@ from atpn_benchmarks.devices.naming import named
 from atpn_benchmarks.heard import Event, Heard, hear_out
 from atpn_benchmarks.packing import packed
 from atpn_benchmarks.progress import Bar, Listener
+from atpn_benchmarks.vectors_parity import VectorsParity, hold_vectors
 from atpn_deploy.errors import AtpnError
 from atpn_deploy.golden import KernelGolden, load_kernel_golden
 from atpn_exporters.parity_run import ParityRequest, ParityResult
@@ -25,13 +26,22 @@ from atpn_exporters.session import SessionOptions
 from atpn_exporters.verification import Computed, Verification, hold_names, judge, run_all
 
 
+@dataclass(frozen=True)
+class DeviceParity:
+    """What was found on a device."""
+
+    files: Mapping[Path, ParityResult]
+    vectors: VectorsParity
+
+
 def check_named(
     device: str, files: Sequence[Path], request: ParityRequest, console: Console
-) -> dict[Path, ParityResult]:
-    """`check_on` the device of that name, with a bar."""
+) -> DeviceParity:
+    """`check_on` the device of that name, with a bar; then its crop and its tracker."""
     with Bar(console) as bar, named(device) as there:
         results = check_on(there, files, request, bar.listener(device))
-    return dict(zip(files, results, strict=True))
+        vectors = hold_vectors(there)
+    return DeviceParity(dict(zip(files, results, strict=True)), vectors)
 
 
 def check_on(

@@ -8,6 +8,7 @@ from pathlib import Path
 import atpn_benchmarks
 import atpn_deploy
 import atpn_exporters
+from atpn_deploy import tracking
 
 MAIN = "import sys\nfrom atpn_benchmarks.guest.main import main\nsys.exit(main())\n"
 
@@ -18,18 +19,22 @@ DATE = (1980, 1, 1, 0, 0, 0)
 def write_guest(path: Path) -> None:
     """Write the archive, which `python3 guest.pyz COMMAND` runs.
 
-    Of `atpn_deploy` it holds the top level alone: training, data sets and commands stay here.
+    Of `atpn_deploy` it holds the top level and the tracker with its vectors: training, data sets
+    and commands stay here.
     """
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         _add(archive, "__main__.py", MAIN)
-        for module in guest_modules():
-            root = next(parent for parent in module.parents if parent.name in ROOTS)
-            _add(archive, module.relative_to(root.parent).as_posix(), module.read_text())
+        for file in [*guest_modules(), *guest_vectors()]:
+            root = next(parent for parent in file.parents if parent.name in ROOTS)
+            _add(archive, file.relative_to(root.parent).as_posix(), file.read_text("utf-8"))
 
 
 #: Package to the modules of it that travel.
 ROOTS = {
-    "atpn_deploy": (atpn_deploy, ("*.py",)),
+    "atpn_deploy": (
+        atpn_deploy,
+        ("*.py", "tracking/*.py", "detectors/__init__.py", "detectors/detector.py"),
+    ),
     "atpn_exporters": (atpn_exporters, ("**/*.py",)),
     "atpn_benchmarks": (
         atpn_benchmarks,
@@ -48,6 +53,11 @@ def guest_modules() -> list[Path]:
         modules = {module for pattern in patterns for module in init.parent.glob(pattern)}
         found += sorted({init, *modules})
     return found
+
+
+def guest_vectors() -> list[Path]:
+    """What crop, tracker and filter are held against there."""
+    return sorted(Path(tracking.__path__[0]).glob("*_vectors.json"))
 
 
 def _add(archive: zipfile.ZipFile, name: str, text: str) -> None:

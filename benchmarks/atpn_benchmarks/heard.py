@@ -38,6 +38,7 @@ class Heard:
     regions: dict[str, Event] = field(default_factory=dict)
     operators: dict[str, Event] = field(default_factory=dict)
     outputs: dict[str, Event] = field(default_factory=dict)
+    vectors: Event | None = None
     memory: dict[Key, Event] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     on_event: Callable[[Event], None] = lambda event: None
@@ -76,6 +77,8 @@ class Heard:
             self.operators[name] = event
         elif kind == "outputs":
             self.outputs[name] = event
+        elif kind == "vectors":
+            self.vectors = event
         elif kind == "memory":
             self.memory[name, event["threads"]] = event
         elif kind == "burst":

@@ -10,12 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from atpn_deploy.closing import Closing
 from atpn_deploy.contract import CROP_SIDE, IMAGE, OUTPUTS, SIGNATURES, Tensors, check_image
 from atpn_deploy.errors import ArtifactError, UnsupportedError
 from atpn_exporters.mil.evaluator import Evaluator
 from atpn_exporters.mil.package import open_package
 from atpn_exporters.mil.program import Function, Package
-from atpn_exporters.session import Closing, SessionOptions
+from atpn_exporters.session import SessionOptions
 
 #: Specification version of a package to the first macOS and iOS that run it.
 FIRST_SYSTEMS = {

@@ -10,11 +10,12 @@ from weakref import WeakSet
 import numpy as np
 from numpy.typing import NDArray
 
+from atpn_deploy.closing import Closing
 from atpn_deploy.contract import IMAGE, OUTPUTS, SIGNATURES, Tensors, check_image
 from atpn_deploy.errors import ArtifactError, MissingToolError, UnsupportedError
+from atpn_deploy.native_stderr import captured_stderr
 from atpn_exporters.executorch_file import Method, outputs_method, read_methods, read_program
-from atpn_exporters.native_stderr import captured_stderr
-from atpn_exporters.session import Closing, SessionOptions
+from atpn_exporters.session import SessionOptions
 
 
 def runtime() -> Any:

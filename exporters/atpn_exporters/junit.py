@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from atpn_exporters.closed_loop.rules import LOST
+from atpn_exporters.closed_loop.run import LoopResult
 from atpn_exporters.parity_run import ParityResult
 
 
@@ -31,6 +33,35 @@ def write_junit(results: Sequence[ParityResult]) -> str:
                 if not row.ok:
                     message = f"{row.error:.4g} {row.unit}, the limit is {row.limit:g}"
                     ET.SubElement(case, "failure", message=message).text = row.reason
+    return _text(root)
+
+
+def write_loop_junit(results: Sequence[LoopResult]) -> str:
+    """One suite a file, one case a rule of its closed loop; lost tracks with frame and time."""
+    root = ET.Element("testsuites", name="atpn-parity --video")
+    for result in results:
+        suite = ET.SubElement(root, "testsuite", name=str(result.path))
+        if result.error:
+            case = ET.SubElement(suite, "testcase", classname=str(result.path), name="compared")
+            ET.SubElement(case, "error", message=result.error)
+        for verdict in result.verdicts:
+            rule = verdict.rule
+            classname = f"{result.path} on {result.runtime}"
+            name = f"{rule.name} in {rule.unit}"
+            case = ET.SubElement(suite, "testcase", classname=classname, name=name)
+            if verdict.value is None:
+                ET.SubElement(case, "skipped", message="no face was followed for long enough")
+            elif not verdict.ok:
+                message = f"{verdict.value:.4g} {rule.unit}, the limit is {verdict.limit:g}"
+                lost = result.comparison.lost if result.comparison and rule is LOST else ()
+                text = "\n".join([rule.reason, *map(str, lost)])
+                ET.SubElement(case, "failure", message=message).text = text
+    return _text(root)
+
+
+def _text(root: ET.Element) -> str:
+    """The document, with what each suite holds counted in its head."""
+    for suite in root:
         cases = list(suite)
         suite.set("tests", str(len(cases)))
         for kind in ("failure", "error", "skipped"):

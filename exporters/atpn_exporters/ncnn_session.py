@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atpn_deploy.closing import Closing
 from atpn_deploy.contract import IMAGE, OUTPUTS, SIGNATURES, Tensors, check_image
 from atpn_deploy.errors import ArtifactError, MissingToolError
-from atpn_exporters.native_stderr import captured_stderr
+from atpn_deploy.native_stderr import captured_stderr
 from atpn_exporters.ncnn_graph import layers_of
 from atpn_exporters.ncnn_package import BIN, PARAM, Package, read_package
-from atpn_exporters.session import Closing, SessionOptions
+from atpn_exporters.session import SessionOptions
 
 #: ncnn would keep values in 16 bits where a processor is fast at it: then results depend on the
 #: processor. A phone may turn these on; what parity has measured is without them.

@@ -286,7 +286,7 @@ def collect_ranges(
     """
     import onnx
 
-    from atpn_exporters.onnx_session import open_session
+    from atpn_deploy.onnx_runtime import open_session
 
     if crops.shape[1:] != IMAGE.shape[1:] or not len(crops):
         raise CalibrationError(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from atpn_deploy.contract import Tensors
 
 if TYPE_CHECKING:
-    from typing import Self  # Python 3.11; a board may have 3.10
+    pass  # Python 3.11; a board may have 3.10
 
 
 @dataclass(frozen=True)
@@ -66,22 +66,3 @@ class Session(Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
-
-
-class Closing:
-    """A session that a `with` statement ends."""
-
-    def close(self) -> None:
-        """Let go of the runtime; the session is of no use afterwards."""
-        raise NotImplementedError
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

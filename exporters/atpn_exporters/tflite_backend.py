@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.parity import Limit
+from atpn_deploy.tflite_interpreter import RUNTIMES
 from atpn_exporters.arithmetic import Arithmetic
 from atpn_exporters.limits import (
     HALF_OF_OWN_ERROR,
@@ -28,7 +29,7 @@ from atpn_exporters.tflite_flatbuffer import read_model
 from atpn_exporters.tflite_graph import graphs, inspect, refuse_foreign_operators
 from atpn_exporters.tflite_metadata import read_metadata, with_metadata
 from atpn_exporters.tflite_recipe import planned
-from atpn_exporters.tflite_session import RUNTIMES, LiteRTSession
+from atpn_exporters.tflite_session import LiteRTSession
 
 if TYPE_CHECKING:
     from atpn_exporters.bisect.dissection import Dissection

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atpn_deploy.errors import ArtifactError, ExportError
-from atpn_exporters.native_stderr import captured_stderr
+from atpn_deploy.native_stderr import captured_stderr
 from atpn_exporters.target import GraphFacts
 from atpn_exporters.tflite_flatbuffer import pack, read_model
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from atpn_deploy.errors import ArtifactError
-from atpn_exporters.tflite_flatbuffer import check_complete, pack, read_content, unpack
+from atpn_deploy.tflite_bytes import check_complete, read_content
+from atpn_exporters.tflite_flatbuffer import pack, unpack
 
 #: The associated file that holds the facts.
 JSON_NAME = "atpn.json"

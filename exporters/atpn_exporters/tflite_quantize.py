@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE
 from atpn_deploy.errors import ExportError, UnsupportedError
+from atpn_deploy.native_stderr import captured_stderr
 from atpn_exporters.calibration import required_ranges
-from atpn_exporters.native_stderr import captured_stderr
 from atpn_exporters.observer import RangeObserver
 from atpn_exporters.target import Ranges
 from atpn_exporters.tflite_bias import add_biases_last

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 from atpn_deploy.crop import box_around
 from atpn_deploy.draw import AXIS_COLOURS, PARTS, annotate, draw_axes, label_of
+from atpn_deploy.errors import MissingToolError
 from atpn_deploy.faces import Face
 
 pytestmark = pytest.mark.needs("opencv")
@@ -90,4 +93,17 @@ def test_without_faces_the_photograph_is_unchanged():
 
 
 def test_the_label_is_in_percent_and_degrees():
-    assert label_of(face((0, 0), 10)) == "93%   yaw +12°  pitch -3°  roll +6°"
+    assert label_of(face((0, 0), 200)) == "93%   yaw +12°  pitch -3°  roll +6°"
+
+
+def test_a_small_faces_label_leaves_its_neighbours_visible():
+    assert label_of(face((0, 0), 20)) == "93%"
+
+
+@pytest.mark.parametrize("absent", ["cv2", "PIL"])
+def test_without_its_libraries_drawing_gives_the_pip_line(monkeypatch, absent):
+    monkeypatch.setitem(sys.modules, absent, None)
+    monkeypatch.delitem(sys.modules, f"{absent}.Image", raising=False)
+
+    with pytest.raises(MissingToolError, match=r"pip install .*atpn-deploy\[track\]"):
+        annotate(np.zeros((40, 40, 3), np.uint8), [])

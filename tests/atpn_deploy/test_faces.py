@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from atpn_deploy.crop import Box, box_around
 from atpn_deploy.errors import ArtifactError
-from atpn_deploy.faces import Face, find_faces, look, overlap, without_duplicates
+from atpn_deploy.faces import (
+    SAME_FACE,
+    Face,
+    find_faces,
+    look,
+    overlap,
+    overlaps,
+    without_duplicates,
+)
 
 
 class Proposals:
@@ -133,6 +143,16 @@ def test_a_network_that_returns_nan_gives_no_face():
     assert find_faces(photograph((9, 9, 60)), Broken(), Proposals(Box(0, 0, 90))) == []
 
 
+def test_landmarks_that_shrink_to_a_dot_are_no_face():
+    class Shrunk(SquareSession):
+        def run(self, feeds):
+            return super().run(feeds) | {"landmarks": np.full((1, 98, 2), 0.5, np.float32)}
+
+    proposals = Proposals(Box(180, 140, 120), Box(185, 140, 120))
+
+    assert find_faces(photograph((200, 150, 60)), Shrunk(), proposals) == []
+
+
 def test_a_file_with_alignment_only_is_refused():
     session = SquareSession()
     session.output_names = ("landmarks",)
@@ -161,3 +181,52 @@ def test_of_duplicates_the_most_confident_stays():
     neighbour = face_at(90, 0, 100, 0.75)
 
     assert without_duplicates([inside, same, neighbour, sure]) == [sure, neighbour]
+
+
+def crowd(count: int) -> list[Face]:
+    """Faces of all sizes, some on one another, some equally sure."""
+    rng = np.random.default_rng(7)
+    return [
+        face_at(*rng.uniform(0, 1500, 2), rng.uniform(10, 120), rng.integers(0, 40) / 40)
+        for _ in range(count)
+    ]
+
+
+def test_all_overlaps_at_once_are_those_of_each_pair():
+    ones, others = ([face.box for face in crowd(60)[half]] for half in (slice(25), slice(25, 60)))
+
+    expected = [[overlap(one, other) for other in others] for one in ones]
+
+    assert overlaps(ones, others).tolist() == expected
+    assert np.count_nonzero(expected) > 10
+    assert overlaps([], others).shape == (0, 35)
+    assert overlaps(ones, []).shape == (25, 0)
+
+
+def test_of_a_crowd_those_stay_that_overlap_no_surer_face():
+    faces = crowd(500)
+    expected: list[Face] = []
+    for face in sorted(faces, key=lambda face: -face.confidence):
+        if all(overlap(face.box, other.box) <= SAME_FACE for other in expected):
+            expected.append(face)
+
+    kept = without_duplicates(faces)
+
+    assert list(map(id, kept)) == list(map(id, expected))
+    assert 100 < len(kept) < 450
+
+
+def test_no_faces_and_one_face_stay_as_they_are():
+    (face,) = crowd(1)
+
+    assert without_duplicates([]) == []
+    assert without_duplicates([face]) == [face]
+
+
+def test_a_crowd_takes_milliseconds():
+    faces = crowd(500)
+    without_duplicates(faces)
+    began = time.process_time()
+    without_duplicates(faces)
+
+    assert time.process_time() - began < 0.1  # pair by pair it is half a second

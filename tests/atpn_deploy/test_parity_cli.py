@@ -11,11 +11,6 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from atpn_deploy.cli.parity import app
-from atpn_deploy.weights import open_checkpoint
-from atpn_exporters.pipeline import export
-from atpn_exporters.planning import ExportPlan
-from atpn_exporters.progress import Silent
-from atpn_exporters.registry import select
 
 pytestmark = pytest.mark.needs("torch", "onnx", "onnxruntime", "onnxsim")
 
@@ -28,15 +23,6 @@ def parity(*arguments: str | Path) -> Result:
 def file(shipped_onnx: Path) -> Path:
     """The shipped checkpoint as ONNX."""
     return shipped_onnx
-
-
-@pytest.fixture(scope="module")
-def own_file(own_weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of other weights: landmarks a tenth of a pixel away."""
-    plan = ExportPlan(
-        open_checkpoint(own_weights), select("onnx", "fp32"), tmp_path_factory.mktemp("own")
-    )
-    return export(plan, Silent()).reports[0].path
 
 
 def test_right_file_is_status_0_and_shows_every_limit(file: Path) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from atpn_deploy import detector
 from atpn_deploy.cli import track
 from atpn_deploy.crop import Box
+from atpn_deploy.detectors import registry
 from atpn_deploy.errors import ArtifactError
 from atpn_deploy.photo import read_photo, write_photo
 
@@ -53,7 +53,7 @@ class TwoProposals:
 def session(monkeypatch: pytest.MonkeyPatch) -> StubSession:
     stub = StubSession()
     monkeypatch.setattr(opening, "open_file", lambda path, options: stub)
-    monkeypatch.setattr(detector, "HaarDetector", TwoProposals)
+    monkeypatch.setattr(registry, "open_detector", lambda text, **_: TwoProposals())
     return stub
 
 
@@ -109,6 +109,15 @@ def test_the_picture_and_the_json_are_written(run, folder, session):
     assert files(folder) == ["model.tflite", "out.json", "out.png", "photo.png"]
 
 
+def test_given_boxes_stand_in_for_the_detector(run, folder, session):
+    (folder / "boxes.csv").write_text("left,top,width,height,framing\n20,30,60,60,square\n")
+
+    status, out, _ = run("--json", "-", "--boxes", folder / "boxes.csv")
+
+    assert status == 0
+    assert [face["box"]["left"] for face in json.loads(out)["faces"]] == [pytest.approx(20, abs=1)]
+
+
 def test_json_on_standard_output_is_json_alone(run, folder, session):
     status, out, _ = run("--json", "-", "--output", folder / "out.png", "--max-faces", "1")
 
@@ -160,7 +169,7 @@ def test_crops_are_square_calibration_images(run, folder, session):
         ((), "nothing to write; give --output FILE"),
         (("--output", "{}/out.txt"), "expected one of .png"),
         (("--output", "{}/absent/out.png"), "absent is not a folder"),
-        (("--output", "{}/photo.png", "--force"), "is the photograph itself"),
+        (("--output", "{}/photo.png", "--force"), "is the input itself"),
         (("--output", "{}/a.png", "--json", "{}/a.png"), "are the same file"),
         (("--json", "{}"), "is a folder; expected a file name"),
     ],

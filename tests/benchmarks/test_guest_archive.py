@@ -81,7 +81,7 @@ def test_a_module_that_travels_is_read_by_python_3_10(module: Path) -> None:
 def test_without_a_known_command_it_says_what_is_expected(archive: Path, tmp_path: Path) -> None:
     made = board(archive, tmp_path, "dance")
     assert made.returncode == 2
-    assert "'dance' came; expected conduct, count, outputs, worker or facts" in made.stderr
+    assert "'dance' came; expected conduct, count, outputs, worker, facts or vectors" in made.stderr
 
 
 def test_facts_of_the_machine_need_no_package(archive: Path) -> None:
@@ -95,6 +95,17 @@ def test_facts_of_the_machine_need_no_package(archive: Path) -> None:
     machine = json.loads(made.stdout)["machine"]
     assert machine["cores"] >= 1
     assert machine["python"] == sys.version.split()[0]
+
+
+def test_the_vectors_of_crop_and_tracker_need_numpy_alone(archive: Path, tmp_path: Path) -> None:
+    made = board(archive, tmp_path, "vectors")
+
+    assert made.returncode == 0, made.stderr
+    told = json.loads(made.stdout)
+    assert told["mismatches"] == []
+    assert set(told["cases"]) == {"crop", "tracking", "smoothing"}
+    assert all(len(sha256) == 64 for sha256 in told["crops"].values())
+    assert len(told["crops"]) == told["cases"]["crop"] > 0
 
 
 @pytest.mark.needs("torch", "onnx", "onnxruntime", "onnxsim")

@@ -38,7 +38,7 @@ def test_int8_files_compute_what_they_say(files):
     """Both runtimes round the same sums: no scale or zero point is off."""
     from ai_edge_litert.interpreter import Interpreter
 
-    from atpn_exporters.onnx_session import open_session
+    from atpn_deploy.onnx_runtime import open_session
 
     tflite, onnx = (
         next(f for f in files if "int8-28x64x3" in f.name and f.suffix == suffix)

@@ -81,7 +81,7 @@ def kinds(model: Any) -> list[str]:
 def ran(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
     from ai_edge_litert.interpreter import Interpreter
 
-    from atpn_exporters.native_stderr import captured_stderr
+    from atpn_deploy.native_stderr import captured_stderr
     from atpn_exporters.tflite_flatbuffer import pack
 
     with captured_stderr():

@@ -5,15 +5,16 @@ import struct
 import numpy as np
 import pytest
 
+from atpn_deploy import tflite_interpreter
 from atpn_deploy.errors import ArtifactError, ConfigError, MissingToolError
-from atpn_exporters import tflite_session
+from atpn_deploy.tflite_bytes import check_complete
+from atpn_deploy.tflite_interpreter import runtime_named
 from atpn_exporters.tflite_convert import signatures_in
-from atpn_exporters.tflite_flatbuffer import check_complete
 from atpn_exporters.tflite_graph import Graph, Operator, Tensor, in_float
 from atpn_exporters.tflite_names import layer_of
 from atpn_exporters.tflite_quantize import settle
 from atpn_exporters.tflite_recipe import in_modules, left_in_float, planned
-from atpn_exporters.tflite_session import Slot, runtime_named
+from atpn_exporters.tflite_session import Slot
 
 
 def tensor(name: str, *shape: int, constant: bool = False) -> Tensor:
@@ -161,7 +162,7 @@ def test_unknown_runtime_is_refused_with_the_choices():
 
 
 def test_absent_runtime_gives_its_own_pip_line(monkeypatch):
-    monkeypatch.setattr(tflite_session, "find_spec", lambda name: None)
+    monkeypatch.setattr(tflite_interpreter, "find_spec", lambda name: None)
     with pytest.raises(MissingToolError, match=r"atpn-deploy\[tensorflow\]"):
         runtime_named("tensorflow")
     with pytest.raises(MissingToolError, match=r"atpn-deploy\[tflite\]"):
@@ -170,8 +171,9 @@ def test_absent_runtime_gives_its_own_pip_line(monkeypatch):
 
 @pytest.mark.parametrize("reason", ["Node number 79 (SQRT) failed to prepare.", "x (SQRT)"])
 def test_operator_is_named_only_where_the_runtime_names_it(reason, tmp_path):
-    runtime = tflite_session.RUNTIMES[1]
-    error = tflite_session._refusal(tmp_path / "f.tflite", runtime, f"Type INT8 is bad. {reason}")
+    runtime = tflite_interpreter.RUNTIMES[1]
+    path = tmp_path / "f.tflite"
+    error = tflite_interpreter.refusal(path, runtime, f"Type INT8 is bad. {reason}")
     assert type(error).__name__ == ("UnsupportedError" if "Node" in reason else "ArtifactError")
     assert ("cannot run SQRT" in str(error)) == ("Node" in reason)
 

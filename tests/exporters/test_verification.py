@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from atpn_deploy.closing import Closing
 from atpn_deploy.contract import Tensors
 from atpn_deploy.errors import ArtifactError
 from atpn_deploy.golden import Golden, KernelGolden
 from atpn_deploy.parity import Limit
-from atpn_exporters.session import Closing
 from atpn_exporters.verification import verify
 
 LIMITS = (

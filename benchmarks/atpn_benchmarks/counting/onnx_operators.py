@@ -170,7 +170,7 @@ def _measured(
         return {}
     from onnxruntime.capi import onnxruntime_pybind11_state as failures
 
-    from atpn_exporters.onnx_session import open_session
+    from atpn_deploy.onnx_runtime import open_session
 
     wanted = onnx.ModelProto()
     wanted.CopyFrom(model)

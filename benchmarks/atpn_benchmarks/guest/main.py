@@ -1,4 +1,7 @@
-"""The archive's commands: `conduct`, `count` or `outputs` JOB.json, `worker CORES`, `facts`."""
+"""The archive's commands: `conduct`, `count` or `outputs` JOB.json, `worker CORES`, `facts` ...
+
+... and `vectors`, which needs Python and NumPy alone.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,13 @@ def main() -> int:
 
         _tell({"event": "facts", "machine": facts.machine()})
         return 0
-    print(f"error: {command!r} came; expected {', '.join(JOBS)}, worker or facts", file=sys.stderr)
+    if command == "vectors":
+        from atpn_benchmarks.guest import vectors
+
+        _tell({"event": "vectors", **vectors.outcome()})
+        return 0
+    expected = ", ".join((*JOBS, "worker", "facts"))
+    print(f"error: {command!r} came; expected {expected} or vectors", file=sys.stderr)
     return 2
 
 

@@ -42,7 +42,7 @@ class _OnnxPeer:
     """Any .onnx on ONNX Runtime, fed with noise."""
 
     def __init__(self, path: Path, options: SessionOptions, shapes: Shapes) -> None:
-        from atpn_exporters.onnx_session import open_file
+        from atpn_deploy.onnx_runtime import open_file
 
         self._session = open_file(path, options.threads)
         self._feeds = {
@@ -73,7 +73,7 @@ class _TFLitePeer:
     """Any .tflite on the same interpreter as ours, fed with noise."""
 
     def __init__(self, path: Path, options: SessionOptions, shapes: Shapes) -> None:
-        from atpn_exporters.tflite_session import open_interpreter, runtime_named
+        from atpn_deploy.tflite_interpreter import open_interpreter, runtime_named
 
         chosen = runtime_named(options.runtime)
         self._interpreter: Any = open_interpreter(path, chosen, options.threads)
@@ -90,14 +90,14 @@ class _TFLitePeer:
     @property
     def runtime(self) -> str:
         """Name and version."""
-        from atpn_exporters.tflite_session import title_of
+        from atpn_deploy.tflite_interpreter import title_of
 
         return title_of(self._chosen)
 
     @property
     def kernel_family(self) -> str:
         """Whose kernels the runtime chose."""
-        from atpn_exporters.tflite_session import family_of
+        from atpn_deploy.tflite_interpreter import family_of
 
         return family_of(self._chosen, self._interpreter)
 

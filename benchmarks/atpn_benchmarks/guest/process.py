@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
+from atpn_deploy.closing import Closing
 from atpn_deploy.errors import AtpnError
-from atpn_exporters.session import Closing
 
 #: Words that start this Python, where that is more than its own path: under an emulator the system
 #: can't start it by that.

@@ -41,7 +41,7 @@ def _litert(path: Path, around: Around) -> Events:
 
 
 def _onnxruntime(path: Path, around: Around) -> Events:
-    from atpn_exporters.onnx_session import open_file
+    from atpn_deploy.onnx_runtime import open_file
 
     session = open_file(path, 1, "profile")
     feeds = {

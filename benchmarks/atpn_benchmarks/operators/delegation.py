@@ -28,7 +28,8 @@ def delegation_of(path: Path) -> Delegation | None:
 
 def _unsigned(path: Path) -> Delegation | None:
     """That of a .tflite without signatures, as older converters write them; None for others."""
-    from atpn_exporters.tflite_flatbuffer import read_content, read_model
+    from atpn_deploy.tflite_bytes import read_content
+    from atpn_exporters.tflite_flatbuffer import read_model
     from atpn_exporters.tflite_graph import delegation, unsigned_graph
 
     model = read_model(path)

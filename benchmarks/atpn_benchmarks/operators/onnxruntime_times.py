@@ -20,8 +20,8 @@ from atpn_benchmarks.operators.operator_profile import (
     whole_median_s,
 )
 from atpn_benchmarks.results import OperatorTime
+from atpn_deploy.onnx_runtime import open_file
 from atpn_exporters.module_names import traced_label
-from atpn_exporters.onnx_session import open_file
 
 if TYPE_CHECKING:
     import onnxruntime

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE, OUTPUTS
 from atpn_deploy.errors import ArtifactError
+from atpn_deploy.onnx_runtime import open_session
 from atpn_exporters.bisect.dissection import Operator, Part, Storage, Stored
 from atpn_exporters.module_names import traced_label
 from atpn_exporters.onnx_convert import first_line
-from atpn_exporters.onnx_session import open_session
 
 if TYPE_CHECKING:
     import onnx

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from atpn_deploy.contract import IMAGE, OUTPUTS
 from atpn_deploy.errors import ArtifactError
+from atpn_deploy.native_stderr import captured_stderr
 from atpn_exporters.bisect.dissection import Operator, Part, Storage, Stored
-from atpn_exporters.native_stderr import captured_stderr
 from atpn_exporters.onnx_convert import first_line
 from atpn_exporters.tflite_fast_forms import CELLS
 from atpn_exporters.tflite_flatbuffer import pack, read_model

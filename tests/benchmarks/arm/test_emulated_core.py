@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from atpn_benchmarks.arm.cores import CORES
 from atpn_benchmarks.arm.counting_run import Counted, count_on
 from atpn_benchmarks.arm.counts import InstructionCounts
-from atpn_benchmarks.arm.emulator import Emulator
-from atpn_benchmarks.arm.environment import default_folder
-from atpn_benchmarks.arm.making import open_environment
 from atpn_benchmarks.bench_plan import BenchPlan
 from atpn_benchmarks.candidates import Candidate
 from atpn_benchmarks.devices.naming import named
@@ -24,36 +17,14 @@ from atpn_benchmarks.guest_archive import write_guest
 from atpn_benchmarks.peak_files import peak_files
 from atpn_benchmarks.progress import Silent
 from atpn_benchmarks.results import Row
+from atpn_benchmarks.vectors_parity import hold_vectors
 
 pytestmark = pytest.mark.needs("qemu-arm", "litert", "onnx")
-
-VECTORS = Path(__file__).parents[2] / "atpn_deploy" / "crop_vectors.json"
 
 Count = Callable[[str], Counted]
 
 #: Whose profilers are listened to.
 FORMATS = (".tflite", ".onnx")
-
-#: Tells the machine, the hash of every crop of the vectors, and the box around some points.
-CROPS = """
-import hashlib, json, platform, sys
-sys.path.insert(0, sys.argv[1])
-import numpy as np
-from atpn_deploy.crop import Box, box_around, cut
-
-def pattern(width, height):
-    row, column = np.arange(height)[:, None], np.arange(width)[None, :]
-    checks = 255 * (((row // 8) + (column // 8)) % 2)
-    planes = np.broadcast_arrays((7 * row + 3 * column) % 256, (row * column) % 256, checks)
-    return np.stack(planes, -1).astype(np.uint8)
-
-print(platform.machine())
-for case in json.load(open(sys.argv[2]))["cases"]:
-    crop = cut(pattern(*case["image"]), Box(*case["box"]))
-    assert np.all(np.abs(crop.sum((0, 1), dtype=int) - case["sums"]) <= case["sum_tolerance"])
-    print(hashlib.sha256(crop.tobytes()).hexdigest())
-print(box_around(np.random.default_rng(0).random((98, 2)) * 300))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -154,19 +125,14 @@ def test_an_operator_takes_what_its_inference_takes(with_operators: Counted) -> 
         assert operator.instructions == pytest.approx(row.instructions.instructions, abs=80_000)
 
 
-def test_crops_are_bit_equal_on_arm(tmp_path: Path) -> None:
-    script = tmp_path / "crops.py"
-    script.write_text(CROPS)
+def test_crop_and_tracker_say_the_same_on_arm(tmp_path: Path) -> None:
     write_guest(tmp_path / "guest.pyz")
-    emulator = Emulator(open_environment(default_folder()), CORES["cortex-a76"])
+    with named("qemu:cortex-a76") as device:
+        device.push({"guest.pyz": tmp_path / "guest.pyz"})
 
-    def told(*words: str) -> list[str]:
-        argv = [*words, str(script), str(tmp_path / "guest.pyz"), str(VECTORS)]
-        made = subprocess.run(argv, capture_output=True, text=True, check=True)
-        return made.stdout.splitlines()
+        found = hold_vectors(device)
 
-    there = told(*emulator.words(str(tmp_path / "region")))
-
-    assert there[0] == "aarch64"
-    assert len(there) == 2 + len(json.loads(VECTORS.read_text())["cases"])
-    assert there[1:] == told(sys.executable)[1:]
+    assert found.mismatches == ()
+    assert found.ok
+    assert found.equal_crops == found.cases["crop"]
+    assert set(found.cases) == {"crop", "tracking", "smoothing"}

@@ -1,0 +1,1 @@
+"""Where a face could be: detectors propose squares, and ATPN's confidence judges them."""

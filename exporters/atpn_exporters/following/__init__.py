@@ -1,0 +1,1 @@
+"""Faces followed through one video by an exported file: request, run, outputs, summary."""
