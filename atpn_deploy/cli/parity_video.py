@@ -68,7 +68,13 @@ def _follow(
 ) -> list[LoopResult]:
     """All files through the frames, with a bar on a terminal."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
     from atpn_deploy.detectors.registry import EMBEDDED, open_detector
     from atpn_exporters.closed_loop.run import follow
@@ -76,7 +82,12 @@ def _follow(
     expected = source.frames_expected
     total = limit if expected is None else min(expected, limit or expected)
     console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
     bar = Progress(*columns, console=console, disable=not console.is_terminal)
     with bar:
         task = bar.add_task(f"{len(files)} closed loops", total=total)
