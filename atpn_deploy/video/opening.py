@@ -43,6 +43,8 @@ def open_source(
     path = Path(where)
     if path.is_dir():
         return _open_folder(path, every, FOLDER_FPS if fps is None else fps)
+    if fps is not None and not path.exists() and not is_camera(str(where)):
+        raise VideoError(f"{where} does not exist; expected a folder of frames")
     if fps is not None:
         raise ConfigError(f"{where} is no folder of frames; its own clock counts, not fps {fps:g}")
     if is_camera(str(where)):

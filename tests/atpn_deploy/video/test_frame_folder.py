@@ -159,3 +159,8 @@ def test_a_damaged_photograph_is_an_image_error(tmp_path: Path) -> None:
 
     with pytest.raises(ImageError, match=r"a\.jpg is not an image"):
         open_source(tmp_path / "a.jpg")
+
+
+def test_a_folder_that_is_missing_is_no_question_of_its_clock(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="none does not exist; expected a folder of frames"):
+        open_source(tmp_path / "none", fps=10)
