@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any
+from types import FrameType
+from typing import Any, Self
+
+from atpn_deploy.closing import Closing
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
-class Stopping:
+class Stopping(Closing):
     """While a `with` statement lasts, a signal is noted; calling this says whether one came.
 
     Before the first call, while there is nothing to put away, a signal raises KeyboardInterrupt as
@@ -32,16 +34,12 @@ class Stopping:
         self._asked = True
         return self.signal is not None
 
-    def __enter__(self) -> Stopping:
+    def __enter__(self) -> Self:
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Give the signals back to whoever had them."""
         for number, handler in self._before.items():
             signal.signal(number, handler)
 

@@ -4,41 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from atpn_deploy.closing import LiveBar
 from atpn_deploy.evaluation.trials import Trial
 from atpn_deploy.evaluation.views import Advance
 
 
-class Bars:
+class Bars(LiveBar):
     """A bar a trial on a terminal, one line a trial in a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
+        columns = (
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(elapsed_when_finished=True),
-            console=console,
         )
-
-    def __enter__(self) -> Bars:
-        if self._console.is_terminal:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._console.is_terminal:  # elsewhere it would print an empty line
-            self._progress.stop()
+        super().__init__(Progress(*columns, console=console))
 
     @contextmanager
     def trial(self, trial: Trial) -> Iterator[Advance]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from atpn_deploy.crop import Box, box_around
 from atpn_deploy.datasets.faces import Image
-from atpn_deploy.datasets.scenes import NEGATIVE_IOU, Scenes, landmark_boxes
+from atpn_deploy.datasets.scenes import NEGATIVE_IOU, Scenes, landmark_boxes, overlap
 from atpn_deploy.detectors.detector import Detector
 from atpn_deploy.faces import Session, find_faces
 
@@ -161,9 +161,5 @@ class _Tally:
 
 def iou(ones: Sequence[Box], others: Sequence[Box]) -> NDArray[np.float64]:
     """Intersection over union of each of N squares with each of M, (N, M), 0 to 1."""
-    a = np.array([(box.left, box.top, box.side) for box in ones]).reshape(-1, 1, 3)
-    b = np.array([(box.left, box.top, box.side) for box in others]).reshape(1, -1, 3)
-    low = np.maximum(a[..., :2], b[..., :2])
-    high = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:])
-    shared = np.maximum(high - low, 0).prod(-1)
-    return np.asarray(shared / (a[..., 2] ** 2 + b[..., 2] ** 2 - shared), np.float64)
+    values = [overlap(one, other) for one in ones for other in others]
+    return np.array(values, np.float64).reshape(len(ones), len(others))

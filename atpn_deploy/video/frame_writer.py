@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
-from atpn_deploy.closing import Closing
+from atpn_deploy.closing import Closing, Context
 from atpn_deploy.delivery import cannot_write, deliver
 from atpn_deploy.photo import write_photo
 from atpn_deploy.video.source import Frame
 from atpn_deploy.video.video_writer import VideoWriter
 
 
-class FrameWriter(Protocol):
+class FrameWriter(Context, Protocol):
     """Takes frames in the order of their times; a context manager."""
 
     frames_written: int
@@ -23,15 +22,6 @@ class FrameWriter(Protocol):
 
     def close(self) -> None:
         """Finish what was written; leaving the context does it too."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 class FrameFolderWriter(Closing):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from atpn_deploy.closing import Context
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Frame:
     image: NDArray[np.uint8]  # (H, W, 3) RGB, 0..255, upright, contiguous, the caller's own
 
 
-class Source(Protocol):
+class Source(Context, Protocol):
     """Frames to iterate over, once; a context manager that closes what it opened.
 
     Only the frame that was asked for is in memory, and the few that a decoder holds. Opening
@@ -53,12 +54,3 @@ class Source(Protocol):
         """Frames so far that were lost in damaged data, or that the decoder had to patch."""
 
     def __iter__(self) -> Iterator[Frame]: ...
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

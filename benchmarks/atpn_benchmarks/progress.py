@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from atpn_deploy.closing import LiveBar
 
 
 class Listener(Protocol):
@@ -34,33 +35,19 @@ class Silent:
 OPENING_S = 1.5
 
 
-class Bar:
+class Bar(LiveBar):
     """One bar a device: opening and verifying first, then the rounds, with the time left."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._progress = Progress(
+        columns = (
             TextColumn("{task.fields[device]}"),
             TextColumn("{task.description}"),
             BarColumn(),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
         )
-
-    def __enter__(self) -> Bar:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._progress.stop()
+        super().__init__(Progress(*columns, console=console, transient=True))
 
     def listener(self, device: str) -> Line:
         """The bar of one device."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Protocol
 
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+
+from atpn_deploy.closing import LiveBar
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Silent:
         """Ignore the step."""
 
 
-class Bar:
+class Bar(LiveBar):
     """A bar with the time left on a terminal, one line a step in a log."""
 
     def __init__(self, console: Console) -> None:
@@ -48,22 +49,8 @@ class Bar:
         self._steps: list[Step] = []
         self._current = -1
         self._started = self._step_started = time.monotonic()
-        self._progress = _Live(self, console)
+        super().__init__(_Live(self, console))
         self._task = self._progress.add_task("", total=1.0, label="", left="")
-
-    def __enter__(self) -> Bar:
-        if self._console.is_terminal:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._console.is_terminal:
-            self._progress.stop()
 
     def plan(self, steps: Iterable[Step]) -> None:
         """Take the steps over."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from atpn_deploy.closing import Context
 from atpn_deploy.contract import Tensors
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class SessionOptions:
     trial: bool = True
 
 
-class Session(Protocol):
+class Session(Context, Protocol):
     """An open file. Callers see float32 by contract name; layout and int8 stay inside.
 
     `run` takes {"image": (1, 112, 112, 3)} with RGB values 0..255, uint8 or float, and returns the
@@ -57,12 +57,3 @@ class Session(Protocol):
 
     def repeat(self) -> None:
         """Run again on the image of the last `run` and read nothing: what a timing repeats."""
-
-    def __enter__(self) -> Session: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol
 
+from atpn_deploy.closing import Context
 from atpn_deploy.errors import AtpnError
 
 Measures = Literal["time", "instructions"]
@@ -20,7 +20,7 @@ class DeviceLostError(DeviceError):
     """The device went away in the middle; what it had told until then stands."""
 
 
-class Device(Protocol):
+class Device(Context, Protocol):
     """One machine, opened by `with`: entering makes a folder of our own there, leaving removes it.
 
     All paths are relative to that folder, POSIX, without "..". Every method raises DeviceError in
@@ -71,12 +71,3 @@ class Device(Protocol):
 
     def stop(self) -> None:
         """End what runs there, from another thread: its `run` raises DeviceError."""
-
-    def __enter__(self) -> Self: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn
 from rich.progress import Progress as RichProgress
 
+from atpn_deploy.closing import LiveBar
 from atpn_exporters.fleet.report import Failure, Plan, Progress, shown
 
 #: Frames a second are those of so many seconds.
@@ -20,7 +20,7 @@ WINDOW_S = 20.0
 LOG_S = 30.0
 
 
-class FleetBar:
+class FleetBar(LiveBar):
     """A `Listener` that shows what it is told."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -28,29 +28,14 @@ class FleetBar:
         self._clock = clock
         self._began_s = self._logged_s = clock()
         self._seen: deque[tuple[float, int]] = deque()  # time, frames so far
-        self._live = RichProgress(
+        columns = (
             SpinnerColumn(),
             TextColumn("{task.description}"),
             BarColumn(),
             TextColumn("{task.fields[left]}"),
-            console=console,
-            transient=True,
         )
-        self._task = self._live.add_task("opening the model", total=1.0, left="")
-
-    def __enter__(self) -> FleetBar:
-        if self._console.is_terminal:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._console.is_terminal:
-            self._live.stop()
+        super().__init__(RichProgress(*columns, console=console, transient=True))
+        self._task = self._progress.add_task("opening the model", total=1.0, left="")
 
     def planned(self, plan: Plan) -> None:
         """Say how many there are of which kind."""
@@ -68,7 +53,7 @@ class FleetBar:
         text, left = self._text(progress), self._left(progress, now_s)
         if self._console.is_terminal:
             share = progress.bytes / max(1, progress.bytes_to_do)
-            self._live.update(self._task, description=text, completed=share, left=left)
+            self._progress.update(self._task, description=text, completed=share, left=left)
         elif now_s - self._logged_s >= LOG_S:
             self._logged_s = now_s
             self._console.print(", ".join(filter(None, (text, left))), highlight=False)

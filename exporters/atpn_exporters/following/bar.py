@@ -3,47 +3,32 @@
 from __future__ import annotations
 
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
+from atpn_deploy.closing import LiveBar
 from atpn_exporters.following.run import FrameDone
 
 #: Seconds between two changes of what is shown: each costs some 0.1 ms.
 PERIOD_S = 0.1
 
 
-class TrackingBar:
+class TrackingBar(LiveBar):
     """Told after each frame; shows nothing where the console is no terminal."""
 
     def __init__(self, console: Console) -> None:
         self._shown = console.is_terminal
-        self._progress = Progress(
+        columns = (
             SpinnerColumn(),
             TextColumn("{task.fields[state]}"),
             BarColumn(),
             TimeRemainingColumn(),
-            console=console,
-            transient=True,
         )
+        super().__init__(Progress(*columns, console=console, transient=True))
         self._task = self._progress.add_task("", total=None, state="opening")
         self._frames = 0
         self._began_s = self._told_s = 0.0
-
-    def __enter__(self) -> TrackingBar:
-        if self._shown:
-            self._progress.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._shown:
-            self._progress.stop()
 
     def __call__(self, done: FrameDone) -> None:
         """Count a frame."""
