@@ -32,8 +32,9 @@ from atpn_benchmarks.results import SCHEMA, Row, Run, Settings, State
 from atpn_deploy import __version__
 from atpn_deploy.errors import AtpnError
 
-#: Inferences before the regions: the second still fills what a runtime keeps between calls.
-WARMUP = 2
+#: Inferences before the regions: the second still fills what a runtime keeps between calls, and
+#: Python goes on specialising the calls around it, some thousand instructions, until the ninth.
+WARMUP = 10
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ for line in sys.stdin:
             os.kill(os.getpid(), signal.SIGSEGV)
         answer = {"load_s": 0.1, "first_s": 0.1, "runtime": "R 1", "kernel_family": "r"}
     elif do == "regions":
-        answer = {"process": 7, "tags": list(range(asked["count"]))}
+        answer = {"process": 7, "tags": list(range(1, asked["count"] + 1))}
     elif do == "outputs":
         answer = {"steps": {"pose": 0.5}}
     print(json.dumps(answer), flush=True)
@@ -44,8 +44,8 @@ def test_two_regions_of_each_file_are_told_with_where_they_lie(tmp_path: Path) -
 
     regions = [event for event in events if event["event"] == "regions"]
     assert [(event["name"], event["process"], event["tags"]) for event in regions] == [
-        ("a", 7, [0, 1]),
-        ("b", 7, [0, 1]),
+        ("a", 7, [1, 2]),
+        ("b", 7, [1, 2]),
     ]
     assert events[0]["event"] == "begin"
     assert events[-1]["event"] == "end"
