@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -17,7 +17,8 @@ from typing import IO
 #: that the wire hands on (255 of ssh, 1 of adb) can't be told from one of the wire's own.
 _BEGIN = "atpn-begin"
 _END = "atpn-end"
-#: How long standard error may lag behind the status, which comes by standard output.
+#: How long standard error may lag behind the status, which comes by standard output, or behind
+#: the end of another process of the same wire.
 _LAST_WORDS_S = 2.0
 #: How much of standard error is kept.
 _LAST_LINES = 40
@@ -49,12 +50,14 @@ class Conversation:
         self._over = False
         self._lines: queue.Queue[str | None] = queue.Queue()
         self._last: deque[str] = deque(maxlen=_LAST_LINES)
-        self._readers = [
-            threading.Thread(target=self._hear, args=(self._process.stdout,), daemon=True),
-            threading.Thread(target=self._overhear, args=(self._process.stderr,), daemon=True),
-        ]
-        for reader in self._readers:
-            reader.start()
+        self._errors_reader = self._reading(self._overhear, self._process.stderr)
+        self._readers = [self._reading(self._hear, self._process.stdout), self._errors_reader]
+
+    @staticmethod
+    def _reading(read: Callable[[IO[bytes]], None], stream: IO[bytes] | None) -> threading.Thread:
+        thread = threading.Thread(target=read, args=(stream,), daemon=True)
+        thread.start()
+        return thread
 
     def _hear(self, stream: IO[bytes]) -> None:
         with stream:
@@ -110,6 +113,11 @@ class Conversation:
     def errors(self) -> str:
         """The last lines of standard error until now."""
         return "\n".join(self._last)
+
+    def last_words(self) -> str:
+        """`errors` of a process that is about to end: all of them, if it does so in time."""
+        self._errors_reader.join(_LAST_WORDS_S)
+        return self.errors
 
     def hang_up(self) -> None:
         """End its standard input."""

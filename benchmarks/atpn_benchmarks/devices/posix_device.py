@@ -211,7 +211,7 @@ class PosixDevice:
         if self._stopped:
             return DeviceError(f"{self.name} was stopped")
         # A guest's own errors say nothing of the wire; what holds the session has no others.
-        errors = self._holder.errors if self._holder else ""
+        errors = self._holder.last_words() if self._holder else ""
         meaning = self._wire.meaning(errors) or "the connection broke"
         return DeviceLostError(f"{self.name} went away: {meaning}")
 
