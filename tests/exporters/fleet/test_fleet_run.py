@@ -259,7 +259,7 @@ def test_ctrl_c_is_the_business_of_the_parent(fleet) -> None:
 
 
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
 sys.path.insert(0, {here!r})
 from stand_in import StandIn
@@ -271,6 +271,7 @@ from rich.console import Console
 from atpn_exporters.fleet.bar import FleetBar
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background ignore it
     videos, results = Path({root!r}) / "videos", Path({root!r}) / "results"
     request = FleetRequest(
         videos, results, list_videos(videos, results), Recipe("model", "options")
