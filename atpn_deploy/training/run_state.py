@@ -69,13 +69,9 @@ class RunState:
                 "another output folder"
             )
         self._load_trained(path, _under("model.", tensors))
-        parameters = [p for group in self.optimiser.param_groups for p in group["params"]]
         state: dict[int, dict[str, Tensor]] = {}
         for name, tensor in _under("adam.", tensors).items():
             index, key = name.split(".", 1)
-            parameter = parameters[int(index)]
-            if tensor.shape == parameter.shape:  # fused steps take memory as it lies
-                tensor = torch.empty_like(parameter, device="cpu").copy_(tensor)
             state.setdefault(int(index), {})[key] = tensor
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": state, "param_groups": groups})
