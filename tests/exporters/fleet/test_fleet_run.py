@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -283,7 +283,7 @@ if __name__ == "__main__":
 
 
 @pytest.fixture
-def started(fleet) -> subprocess.Popen[str]:
+def started(fleet) -> Iterator[subprocess.Popen[str]]:
     """A run of its own process group, as in a shell, with three videos done and two begun."""
     for number in range(3):
         fleet.add(f"{number}.mp4", frames=10**12)  # the longest texts come first
@@ -301,7 +301,9 @@ def started(fleet) -> subprocess.Popen[str]:
     )
     wait_until(lambda: len(fleet.begun()) == 5)
     wait_until(lambda: len(list(fleet.results.glob("*.summary.json"))) == 3)
-    return process
+    yield process
+    process.kill()
+    process.wait()
 
 
 def runs(pid: int) -> bool:
