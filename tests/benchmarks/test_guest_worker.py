@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -65,6 +66,16 @@ def test_a_file_that_is_not_there_is_an_answer_and_the_worker_lives_on(tmp_path:
 def test_modules_that_cannot_be_imported_are_left_to_the_runtime() -> None:
     [found] = answers({"do": "preload", "modules": ["json", "no_module_of_this_name"]})
     assert found["idle_bytes"] > 0
+
+
+def test_the_first_call_that_is_marked_is_not_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked: list[int] = []
+    monkeypatch.setattr(worker, "mark", lambda call, tags: marked.extend(tags))
+    guest = worker.Worker()
+    guest._session = SimpleNamespace(repeat=lambda: None)
+
+    assert guest.regions(2)["tags"] == [1, 2]
+    assert marked == [0, 1, 2]
 
 
 def process(tmp_path: Path, body: str, patience_s: float = 20.0) -> WorkerProcess:

@@ -64,7 +64,7 @@ def count(job: Job, place: Place, tell: Tell) -> None:
     regions = place.worker.ask("regions", count=REGIONS)
     tell({"event": "regions", "name": place.entry.name, **regions})
     if place.entry.alone:
-        told = place.worker.ask("operators", path=place.entry.alone, tag=REGIONS + 1)
+        told = place.worker.ask("operators", path=place.entry.alone, tag=regions["tags"][-1] + 1)
         tell({"event": "operators", "name": place.entry.name, **told})
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import pytest
 from typer.testing import CliRunner
@@ -29,27 +28,18 @@ from atpn_benchmarks.progress import Silent
 from atpn_benchmarks.results import SCHEMA, Conditions, Machine, Row, Run, Settings
 from atpn_deploy.cli.bench import app
 from atpn_deploy.cli.emulating import is_emulated
+from atpn_deploy.closing import Closing
 from atpn_deploy.errors import ConfigError
 
 PLAN = BenchPlan(())
 ESTIMATE = Estimate(board_named("rpi5"), 4.0, 3.0, 5.0, 1.1, "estimated")
 
 
-class Core:
+class Core(Closing):
     """A device that is only a name."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-
-    def __enter__(self) -> Core:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
 
 def run_of(device: str, **instructions: int) -> Run:

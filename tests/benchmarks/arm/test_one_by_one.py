@@ -25,15 +25,17 @@ for line in sys.stdin:
         answer = {"load_s": 0.1, "first_s": 0.1, "runtime": "R 1", "kernel_family": "r"}
     elif do == "regions":
         answer = {"process": 7, "tags": list(range(1, asked["count"] + 1))}
+    elif do == "operators":
+        answer = {"tag": asked["tag"]}
     elif do == "outputs":
         answer = {"steps": {"pose": 0.5}}
     print(json.dumps(answer), flush=True)
 """
 
 
-def told(tmp_path: Path, do: Any, *names: str) -> list[dict[str, Any]]:
+def told(tmp_path: Path, do: Any, *names: str, alone: str = "") -> list[dict[str, Any]]:
     (tmp_path / "worker.py").write_text(SCRIPT)
-    job = Job(tuple(Entry(name, name) for name in names), images="images.npy")
+    job = Job(tuple(Entry(name, name, alone=alone) for name in names), images="images.npy")
     events: list[dict[str, Any]] = []
     OneByOne(job, (sys.executable, str(tmp_path / "worker.py")), events.append).perform(do)
     return events
@@ -49,6 +51,14 @@ def test_two_regions_of_each_file_are_told_with_where_they_lie(tmp_path: Path) -
     ]
     assert events[0]["event"] == "begin"
     assert events[-1]["event"] == "end"
+
+
+def test_the_region_of_operators_is_none_of_the_files(tmp_path: Path) -> None:
+    events = told(tmp_path, count, "a", alone="a.profiled")
+
+    (regions,) = [event for event in events if event["event"] == "regions"]
+    (operators,) = [event for event in events if event["event"] == "operators"]
+    assert operators["tag"] not in (0, *regions["tags"])
 
 
 def test_no_time_is_told(tmp_path: Path) -> None:

@@ -291,19 +291,20 @@ def started(fleet) -> Iterator[subprocess.Popen[str]]:
         fleet.add(f"{number}.mp4", "wait-silently")
     script = fleet.root / "run.py"
     script.write_text(PROGRAM.format(here=str(Path(__file__).parent), root=str(fleet.root)))
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-W", "error", str(script)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         start_new_session=True,
-    )
-    wait_until(lambda: len(fleet.begun()) == 5)
-    wait_until(lambda: len(list(fleet.results.glob("*.summary.json"))) == 3)
-    yield process
-    process.kill()
-    process.wait()
+    ) as process:
+        try:
+            wait_until(lambda: len(fleet.begun()) == 5)
+            wait_until(lambda: len(list(fleet.results.glob("*.summary.json"))) == 3)
+            yield process
+        finally:
+            process.kill()
 
 
 def runs(pid: int) -> bool:
